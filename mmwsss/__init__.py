@@ -1,0 +1,16 @@
+"""Weakly supervised semantic segmentation from image-level labels, on MMSegmentation.
+
+Importing the package checks what is installed, makes checkpoint loading strict and registers
+every part in MMSegmentation's registries.
+"""
+
+from .compat import check_stack, install_strict_loading
+from .version import __version__
+
+check_stack()
+install_strict_loading()
+
+# only after the check, which says what to install where one of these could not be imported
+from . import datasets, engine, evaluation, models  # noqa: E402
+
+__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models']

@@ -1,0 +1,212 @@
+"""What the command-line tools do before they hand over to MMEngine's Runner."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.runner import Runner
+from mmseg.registry import RUNNERS
+
+from mmwsss.compat import CheckpointError
+
+SYNC_NORMS = ('SyncBN', 'SyncBatchNorm', 'MMSyncBN', 'torch.nn.SyncBatchNorm')
+
+
+class UsageError(ValueError):
+    """A wrong call of a command-line tool; the text is the one sentence that is printed."""
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that MMSegmentation's tools share.
+
+    Args:
+        parser: Parser of the tool.
+    """
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='set entries of the config: model.test_cfg.mode=whole, lists as key="[a,b]" or '
+        'key=a,b, nested ones as key="[(a,b),(c,d)]", without spaces',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes; pytorch is torchrun',
+    )
+    # torch.distributed.launch hands it over; torchrun sets LOCAL_RANK instead
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def run_tool(
+    parser: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], None],
+    argv: Sequence[str] | None = None,
+) -> None:
+    """Parse the command line and run a tool; a wrong call ends with one sentence and status 2.
+
+    Args:
+        parser: Parser of the tool.
+        run: What the tool does with the parsed arguments.
+        argv: Arguments, those of the process by default.
+    """
+    try:
+        args = parser.parse_args(argv)
+    except ValueError:  # of DictAction, on a word without '='
+        parser.exit(2, f'{parser.prog}: --cfg-options takes words of the form key=value.\n')
+    os.environ.setdefault('LOCAL_RANK', str(getattr(args, 'local_rank', 0)))
+    try:
+        run(args)
+    except (UsageError, CheckpointError) as error:
+        parser.exit(2, f'{parser.prog}: {error}\n')
+    _leave_group()
+
+
+def _read_config(path: str) -> Config:
+    problem = ''
+    with warnings.catch_warnings():
+        # MMEngine leaves a temporary file open when it fails
+        warnings.simplefilter('ignore', ResourceWarning)
+        try:
+            return Config.fromfile(path)
+        except (FileNotFoundError, SyntaxError, KeyError) as error:
+            problem = ' '.join(str(error).split())
+    raise UsageError(f'The config {path} cannot be read: {problem}.')
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config that the arguments name, with their overrides and a ``work_dir``.
+
+    Args:
+        args: ``config``, ``cfg_options``, ``work_dir`` and ``launcher``.
+
+    Raises:
+        UsageError: the file is missing or wrong, or an option does not fit it.
+    """
+    if not Path(args.config).is_file():
+        raise UsageError(f'There is no config {args.config}; check the path.')
+    cfg = _read_config(args.config)
+    cfg.launcher = args.launcher
+    try:
+        cfg.merge_from_dict(args.cfg_options or {})
+    except (KeyError, TypeError, IndexError) as error:
+        raise UsageError(f'--cfg-options does not fit {args.config}: {error}.') from error
+    name = Path(args.config).stem
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / name)
+    return cfg
+
+
+def check_checkpoint(path: str) -> None:
+    """Make sure that a checkpoint named on the command line or in a config is there.
+
+    Args:
+        path: Local file, or an address with a scheme, which is left to the loader.
+
+    Raises:
+        UsageError: the local file is missing.
+    """
+    if '://' not in path and not Path(path).expanduser().is_file():
+        raise UsageError(f'There is no checkpoint {path}; check the path.')
+
+
+def use_amp(cfg: Config) -> None:
+    """Turn on automatic mixed precision.
+
+    Args:
+        cfg: Config of a training, changed in place.
+
+    Raises:
+        UsageError: there is no GPU, or the optimiser wrapper is of another kind.
+    """
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise UsageError(f'--amp needs the optim_wrapper OptimWrapper, the config has {kind}.')
+    if get_device() in ('cpu', 'mps'):
+        raise UsageError('--amp needs a GPU and none was found; train without --amp.')
+    if kind == 'OptimWrapper':
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def without_sync_norm(model: Any) -> Any:
+    """Return a model's config with plain batch norm in the place of synchronised.
+
+    Args:
+        model: Config of a model; it is not changed.
+
+    Example:
+        >>> without_sync_norm(dict(heads=[dict(norm_cfg=dict(type='SyncBN', eps=1e-3))]))
+        {'heads': [{'norm_cfg': {'type': 'BN', 'eps': 0.001}}]}
+    """
+    if isinstance(model, dict):
+        fresh = {key: without_sync_norm(value) for key, value in model.items()}
+        if fresh.get('type') in SYNC_NORMS:
+            fresh['type'] = 'BN'
+        return fresh
+    if isinstance(model, (list, tuple)):
+        return type(model)(without_sync_norm(value) for value in model)
+    return model
+
+
+def prepare_distributed(cfg: Config) -> None:
+    """Make a run of several processes work on CPUs; with a GPU or one process do nothing.
+
+    MMEngine asks for a GPU when it starts the group and when it wraps the model, and
+    synchronised batch norm has no CPU kernel. So the group (gloo) is started here, the wrapper
+    gets no device, and batch norm becomes the plain one.
+
+    Args:
+        cfg: Config with ``launcher``, changed in place.
+
+    Raises:
+        UsageError: the processes were not started by ``torchrun``.
+    """
+    if cfg.get('launcher', 'none') == 'none':
+        return
+    if cfg.launcher == 'pytorch' and 'RANK' not in os.environ:
+        raise UsageError(
+            '--launcher pytorch needs torchrun; start it with tools/dist_train.sh or dist_test.sh.'
+        )
+    if get_device() != 'cpu':
+        return
+    if cfg.launcher != 'pytorch':
+        raise UsageError(f'--launcher {cfg.launcher} needs GPUs; on CPUs take pytorch (torchrun).')
+    from torch import distributed
+
+    if not distributed.is_initialized():
+        seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800)
+        distributed.init_process_group('gloo', timeout=timedelta(seconds=seconds))
+    wrapper = dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+    cfg.model_wrapper_cfg = {**wrapper, **(cfg.get('model_wrapper_cfg') or {}), 'device_ids': None}
+    cfg.model = without_sync_norm(cfg.model.to_dict())
+    cfg.sync_bn = None
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner of a config, the default one or that of its ``runner_type``.
+
+    Args:
+        cfg: Config that the other functions have completed.
+    """
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def _leave_group() -> None:
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
