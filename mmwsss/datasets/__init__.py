@@ -1,0 +1,47 @@
+"""Data sets with image-level labels, readers of such labels, and their transforms."""
+
+from .emblems import EmblemsSettings, make_emblems
+from .emblems_dataset import EmblemsDataset
+from .image_labels import ImageLabels, LabelFileError, image_id, read_image_labels
+from .image_level_coco_dataset import ImageLevelCOCODataset
+from .image_level_dataset import ImageEntry, ImageLevelDataset
+from .image_level_folder_dataset import ImageLevelFolderDataset
+from .image_level_voc_dataset import ImageLevelVOCDataset
+from .masks import MaskError, read_mask
+from .palette import voc_palette
+from .transforms import (
+    CropWithValidBox,
+    ImageFileError,
+    JitterColor,
+    LoadImageChecked,
+    LoadMaskChecked,
+    PackWeakInputs,
+    ResizeLongSide,
+    ScaleImage,
+)
+
+__all__ = [
+    'CropWithValidBox',
+    'EmblemsDataset',
+    'EmblemsSettings',
+    'ImageEntry',
+    'ImageFileError',
+    'ImageLabels',
+    'ImageLevelCOCODataset',
+    'ImageLevelDataset',
+    'ImageLevelFolderDataset',
+    'ImageLevelVOCDataset',
+    'JitterColor',
+    'LabelFileError',
+    'LoadImageChecked',
+    'LoadMaskChecked',
+    'MaskError',
+    'PackWeakInputs',
+    'ResizeLongSide',
+    'ScaleImage',
+    'image_id',
+    'make_emblems',
+    'read_image_labels',
+    'read_mask',
+    'voc_palette',
+]

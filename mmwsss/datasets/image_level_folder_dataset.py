@@ -1,0 +1,119 @@
+"""A folder of images with a table of tags."""
+
+from __future__ import annotations
+
+import os
+import os.path as osp
+from collections.abc import Mapping
+from typing import Any
+
+from mmseg.registry import DATASETS
+
+from .image_labels import ImageLabels, LabelFileError, image_id, read_image_labels
+from .image_level_dataset import ImageEntry, ImageLevelDataset
+from .label_readers.common import IMAGE_SUFFIXES, short_list
+
+
+def list_image_files(folder: str) -> list[str]:
+    """Return the images in a folder and below it, sorted, relative to it, hidden ones not.
+
+    Args:
+        folder: The folder.
+    """
+    found = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith('.')]
+        relative = osp.relpath(parent, folder)
+        found += [
+            osp.normpath(osp.join(relative, name)).replace(os.sep, '/')
+            for name in files
+            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.')
+        ]
+    return sorted(found)
+
+
+@DATASETS.register_module()
+class ImageLevelFolderDataset(ImageLevelDataset):
+    """A folder of images of any classes, tagged in a CSV or JSON file.
+
+    .. code-block:: none
+
+        data/animals
+        |-- images/      any names, subfolders too; each name once
+        |-- labels.csv   image,labels
+        |                rex.jpg,dog;person
+        |                empty.jpg,
+        |-- train.txt    optional: names of the images of a split, one a line
+        `-- masks/       optional, for evaluation: rex.png, index masks
+
+    Every image needs an entry, and every entry an image.
+
+    Args:
+        ann_file: Split file; '' takes all images of the folder.
+        image_labels: CSV or JSON file of tags, or anything that
+            :func:`~mmwsss.datasets.read_image_labels` reads.
+        data_prefix: Folders, as in :class:`ImageLevelDataset`; ``img_path`` is ``images``.
+        **kwargs: Arguments of :class:`ImageLevelDataset`, of them
+            ``metainfo=dict(classes=('background', ...))`` is needed.
+
+    Raises:
+        FileNotFoundError: the folder does not exist.
+        LabelFileError: an image has no entry, an entry has no image.
+    """
+
+    def __init__(
+        self,
+        ann_file: str = '',
+        *,
+        image_labels: str | None = None,
+        data_prefix: Mapping[str, str | None] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._files: dict[str, str] = {}
+        prefix = {'img_path': 'images', **(data_prefix or {})}
+        super().__init__(ann_file=ann_file, image_labels=image_labels, data_prefix=prefix, **kwargs)
+
+    def list_images(self) -> list[ImageEntry]:
+        """Return the images of the split, or all of the folder."""
+        folder = self.data_prefix['img_path']
+        if not osp.isdir(folder):
+            raise FileNotFoundError(
+                f'{type(self).__name__}: the folder {folder} does not exist: check data_root and '
+                "data_prefix['img_path']."
+            )
+        names = list_image_files(folder)
+        self._files = {image_id(name): name for name in names}
+        if not self.ann_file:
+            return [self.make_entry(name) for name in names]
+        return super().list_images()
+
+    def make_entry(self, name: str, where: str = '') -> ImageEntry:
+        """Return the paths of an image; a name without extension is looked up in the folder.
+
+        Args:
+            name: Name within the image folder.
+            where: Line of the split file.
+        """
+        if not name.lower().endswith(IMAGE_SUFFIXES):
+            name = self._files.get(image_id(name), name)
+        return super().make_entry(name, where)
+
+    def read_labels(self, entries: list[ImageEntry]) -> ImageLabels:
+        """Return the labels by image id.
+
+        Args:
+            entries: The images of the split.
+
+        Raises:
+            LabelFileError: an entry has no image.
+        """
+        path = self.labels_path()
+        labels = read_image_labels(path, self.source_classes, images=self._files)
+        orphans = [name for name in labels if name not in self._files]
+        if orphans:
+            raise LabelFileError(
+                f'{path}: {len(orphans)} of {len(labels)} entries have no image in '
+                f'{self.data_prefix["img_path"]} ({short_list(orphans)}): add the images or take '
+                'the entries out.'
+            )
+        return labels

@@ -1,0 +1,93 @@
+"""Reader of image-level labels in a COCO instances JSON file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .common import LabelFileError, LabelTable
+
+_PARTS = ('images', 'annotations', 'categories')
+
+
+def is_instances(content: Any) -> bool:
+    """Tell whether the content of a JSON file has the structure of COCO instances."""
+    return isinstance(content, dict) and all(isinstance(content.get(key), list) for key in _PARTS)
+
+
+def _field(item: Any, keys: tuple[str, ...], where: str) -> tuple[Any, ...]:
+    """Return values of an item, or say which is missing where."""
+    try:
+        return tuple(item[key] for key in keys)
+    except (KeyError, TypeError, IndexError) as error:
+        raise LabelFileError(
+            f'{where}: received {str(item)[:60]} where an object with {" and ".join(keys)} is '
+            'expected: make the file again.'
+        ) from error
+
+
+def instance_file_names(content: dict[str, Any], path: Path) -> list[str]:
+    """Return the file name of every image of a COCO instances file.
+
+    Args:
+        content: What the file holds.
+        path: The file, for errors.
+
+    Raises:
+        LabelFileError: an image has no ``file_name``.
+    """
+    return [
+        str(_field(image, ('file_name',), f'{path}, image {number}')[0])
+        for number, image in enumerate(content['images'], start=1)
+    ]
+
+
+def labels_from_instances(
+    content: dict[str, Any], path: Path, classes: Sequence[str]
+) -> dict[str, tuple[int, ...]]:
+    """Return the classes of the objects of each image, found by the categories' names.
+
+    Objects marked ``iscrowd`` count like others, as in the field's own label files (with them
+    82,081 images of train2014 and 40,137 of val2014 are tagged). Images without objects get
+    an empty entry.
+
+    Args:
+        content: What the file holds.
+        path: The file, for errors.
+        classes: Class names, background first.
+
+    Raises:
+        LabelFileError: a category with objects is no class, an annotation names an image or a
+            category that does not exist, two images have the same name.
+    """
+    table = LabelTable(path, classes)
+    categories = {}
+    for number, category in enumerate(content['categories'], start=1):
+        key, name = _field(category, ('id', 'name'), f'{path}, category {number}')
+        categories[key] = name
+    found: dict[Any, set[int]] = {}
+    names: dict[Any, str] = {}
+    for number, image in enumerate(content['images'], start=1):
+        key, name = _field(image, ('id', 'file_name'), f'{path}, image {number}')
+        found[key] = set()
+        names[key] = name
+    indices: dict[Any, int] = {}
+    for number, annotation in enumerate(content['annotations'], start=1):
+        try:
+            found[annotation['image_id']].add(indices[annotation['category_id']])
+        except (KeyError, TypeError):
+            # the first object of a category, or something is wrong
+            where = f'annotation {number}'
+            keys = ('image_id', 'category_id')
+            image_key, category = _field(annotation, keys, f'{path}, {where}')
+            if image_key not in found or category not in categories:
+                raise LabelFileError(
+                    f'{path}, {where}: image_id {image_key} or category_id {category} is not '
+                    'among the images and categories of the file: make the file again.'
+                ) from None
+            indices[category] = table.class_index(categories[category], where)
+            found[image_key].add(indices[category])
+    for number, (key, name) in enumerate(names.items(), start=1):
+        table.add(name, found[key], f'image {number}')
+    return table.labels

@@ -1,0 +1,97 @@
+"""Reader of image-level labels in a JSON file that maps images to class names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from .coco_json import is_instances, labels_from_instances
+from .common import LabelFileError, LabelTable, read_text
+
+
+class _DuplicateKeyError(ValueError):
+    """An object has the same key twice."""
+
+
+def _slim_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a dict that refuses a second key and drops the polygons of COCO annotations."""
+    slim = dict(pairs)
+    if len(slim) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        first = keys.index(twice)
+        second = keys.index(twice, first + 1)
+        raise _DuplicateKeyError(f'{twice!r} has two entries, {first + 1} and {second + 1}')
+    if 'image_id' in slim:
+        # 0.3 GB of polygons that image-level labels do not need
+        slim.pop('segmentation', None)
+    return slim
+
+
+def load_json(path: Path) -> Any:
+    """Load a JSON file, without the polygons where it is COCO's.
+
+    Raises:
+        LabelFileError: missing, not JSON, or an object has the same key twice.
+    """
+    try:
+        return json.loads(read_text(path), object_pairs_hook=_slim_object)
+    except json.JSONDecodeError as error:
+        raise LabelFileError(
+            f'{path}, line {error.lineno}, column {error.colno}: not valid JSON ({error.msg}): '
+            'correct or make the file again.'
+        ) from error
+    except _DuplicateKeyError as error:
+        raise LabelFileError(f'{path}: {error}: keep one.') from error
+
+
+def labels_from_mapping(
+    content: Any, path: Path, classes: Sequence[str]
+) -> dict[str, tuple[int, ...]]:
+    """Read the labels of a mapping from images to lists of class names.
+
+    Args:
+        content: What the file holds.
+        path: The file, for errors.
+        classes: Class names, background first.
+
+    Raises:
+        LabelFileError: another structure, an unknown class, two entries for one image.
+    """
+    if not isinstance(content, dict):
+        raise LabelFileError(
+            f'{path}: holds a {type(content).__name__} where an object is expected: write '
+            '{"image": ["class", ...]}, or give a COCO instances file.'
+        )
+    table = LabelTable(path, classes)
+    for number, (image, names) in enumerate(content.items(), start=1):
+        where = f'entry {number} ({image!r})'
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise LabelFileError(
+                f'{path}, {where}: received {str(names)[:60]} where a list of class names is '
+                'expected: write ["class", ...], or [] for none.'
+            )
+        table.add_names(image, names, where)
+    return table.labels
+
+
+def read_json_labels(
+    path: Path, classes: Sequence[str], images: Collection[str] | None = None
+) -> dict[str, tuple[int, ...]]:
+    """Read a JSON file ``{"image": ["dog"]}`` or a COCO instances file.
+
+    Args:
+        path: The file.
+        classes: Class names, background first.
+        images: Not used, all entries are read.
+
+    Raises:
+        LabelFileError: see :func:`labels_from_mapping` and
+            :func:`~.coco_json.labels_from_instances`.
+    """
+    content = load_json(path)
+    if is_instances(content):
+        return labels_from_instances(content, path, classes)
+    return labels_from_mapping(content, path, classes)

@@ -1,0 +1,177 @@
+"""Reader of a dict saved by ``np.save`` that never runs code from the file.
+
+NumPy stores such a dict as a pickle, and unpickling calls whatever functions the file names. Here
+only the few names that a dict of arrays needs are known, and even those are stand-ins that
+collect data; no function of NumPy is called with what the file says.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import pickletools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+
+from .common import LabelFileError
+
+_KINDS = 'biufSU'
+
+
+class _StandIn:
+    """A callable that the unpickler may call but not change."""
+
+    __slots__ = ('_function',)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self._function(*args)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError('the state of a function is set')
+
+
+class _DType:
+    """Collects the description of a data type."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        self._code, self._order = str(code), '='
+
+    def __setstate__(self, state: tuple) -> None:
+        self._order = str(state[1])
+
+    def build(self) -> np.dtype:
+        """Return the data type, of numbers or text only."""
+        order = '' if self._order == '|' else self._order
+        dtype = np.dtype(order + self._code)
+        if dtype.kind not in _KINDS or dtype.itemsize == 0:
+            raise pickle.UnpicklingError(f'an array of data type {dtype}')
+        return dtype
+
+
+class _Array:
+    """Collects the parts of an array; ``build`` makes it a list or an array."""
+
+    def __init__(self, *_: Any) -> None:
+        self._state: tuple = ()
+
+    def __setstate__(self, state: tuple) -> None:
+        self._state = tuple(state)
+
+    def build(self) -> Any:
+        """Return the list of an object array, or an array of numbers."""
+        shape, dtype, fortran, data = self._state[-4:]
+        if isinstance(data, list):
+            return data
+        if isinstance(data, str):  # Python 2 wrote bytes as text
+            data = data.encode('latin1')
+        values = np.frombuffer(data, dtype=dtype.build())
+        return values.reshape(shape, order='F' if fortran else 'C')
+
+
+def _frombuffer(data: bytes, dtype: _DType, shape: tuple, order: str) -> _Array:
+    array = _Array()
+    array.__setstate__((shape, dtype, order == 'F', bytes(data)))
+    return array
+
+
+def _scalar(dtype: _DType, data: bytes | str = b'') -> Any:
+    content = data.encode('latin1') if isinstance(data, str) else data
+    return np.frombuffer(content, dtype=dtype.build(), count=1)[0].item()
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    if encoding != 'latin1':
+        raise pickle.UnpicklingError(f'encoding {encoding!r}')
+    return text.encode('latin1')
+
+
+_KNOWN: dict[tuple[str, str], Any] = {
+    ('numpy', 'ndarray'): 'ndarray',
+    ('numpy', 'dtype'): _StandIn(_DType),
+    ('_codecs', 'encode'): _StandIn(_encode),
+    ('collections', 'OrderedDict'): _StandIn(dict),
+}
+for _package in ('numpy.core', 'numpy._core'):
+    _KNOWN[f'{_package}.multiarray', '_reconstruct'] = _StandIn(_Array)
+    _KNOWN[f'{_package}.multiarray', 'scalar'] = _StandIn(_scalar)
+    _KNOWN[f'{_package}.numeric', '_frombuffer'] = _StandIn(_frombuffer)
+
+
+class _DictUnpickler(pickle.Unpickler):
+    """Unpickler that knows no global but the stand-ins."""
+
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        try:
+            return _KNOWN[module_name, global_name]
+        except KeyError:
+            raise pickle.UnpicklingError(f'{module_name}.{global_name}') from None
+
+
+def _check_memo(content: bytes) -> None:
+    """Refuse memo numbers that would make the unpickler allocate far more than the file."""
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.name in ('PUT', 'LONG_BINPUT') and int(argument or 0) > len(content):
+            raise pickle.UnpicklingError(f'memo number {argument}')
+
+
+def _read_pickle(path: Path) -> bytes:
+    """Return what follows the header of an ``.npy`` file that holds one object."""
+    try:
+        stream = io.BytesIO(path.read_bytes())
+        version = npy_format.read_magic(stream)
+        if version == (1, 0):
+            shape, _, dtype = npy_format.read_array_header_1_0(stream)
+        else:
+            shape, _, dtype = npy_format.read_array_header_2_0(stream)
+    except (OSError, ValueError) as error:
+        raise LabelFileError(
+            f'{path}: not a readable .npy file ({error}): give the file that np.save wrote.'
+        ) from error
+    if shape != () or dtype != np.dtype(object):
+        raise LabelFileError(
+            f'{path}: holds an array of shape {shape} and type {dtype} where a dict saved by '
+            'np.save is expected, image name to multi-hot vector.'
+        )
+    return stream.read()
+
+
+def load_npy_dict(path: Path) -> dict[Any, Any]:
+    """Load a dict of arrays, lists or numbers that ``np.save`` wrote, running nothing in it.
+
+    Args:
+        path: The ``.npy`` file.
+
+    Returns:
+        The dict; arrays in it are arrays, everything else is as plain as it was.
+
+    Raises:
+        LabelFileError: no such file, or it holds anything but numbers, text, lists and dicts.
+    """
+    content = _read_pickle(path)
+    try:
+        _check_memo(content)
+        loaded = _DictUnpickler(io.BytesIO(content), encoding='latin1').load()
+        if isinstance(loaded, _Array):
+            (loaded,) = loaded.build()
+        if isinstance(loaded, dict):
+            return {
+                key: value.build() if isinstance(value, _Array) else value
+                for key, value in loaded.items()
+            }
+    except Exception as error:
+        # what a broken or hostile pickle raises is not limited to a few types
+        raise LabelFileError(
+            f'{path}: not a plain dict of arrays (refused: {error}), nothing in it was run: make '
+            'the file again from a source that you trust.'
+        ) from error
+    raise LabelFileError(
+        f'{path}: holds a {type(loaded).__name__} where a dict is expected, image name to '
+        'multi-hot vector.'
+    )

@@ -1,0 +1,71 @@
+"""Reading of index masks with the checks that a wrong mask needs."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import numpy as np
+from mmengine import fileio
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+IGNORE_INDEX = 255
+
+
+class MaskError(ValueError):
+    """A mask file that cannot be used; the text names the file."""
+
+
+def _decode_mask(path: str, content: bytes) -> NDArray[np.uint8]:
+    """Return the indices of a palette or greyscale picture."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            mode = image.mode
+            if mode in ('P', 'L'):
+                return np.array(image, dtype=np.uint8)
+    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
+        raise MaskError(
+            f'mask {path} is truncated or no image ({error}): fetch or make the file again.'
+        ) from error
+    raise MaskError(
+        f'mask {path} has pixels of mode {mode} where an index (palette or 8-bit greyscale PNG) '
+        'is expected: convert colours to class indices first.'
+    )
+
+
+def read_mask(
+    path: str | os.PathLike[str], num_classes: int | None, *, backend_args: dict | None = None
+) -> tuple[NDArray[np.uint8], list[int]]:
+    """Read an index mask and the values in it.
+
+    Args:
+        path: Palette or 8-bit greyscale picture.
+        num_classes: Values up to ``num_classes - 1``, and 255 (ignored), are accepted;
+            None: all.
+        backend_args: Arguments of MMEngine's file backend.
+
+    Shapes:
+        returns: ``(H, W)`` uint8, and the sorted values that occur.
+
+    Raises:
+        MaskError: missing, truncated, coloured or 16-bit, or values that are no class.
+    """
+    path = os.fspath(path)
+    try:
+        content = fileio.get(path, backend_args=backend_args)
+    except OSError as error:
+        raise MaskError(
+            f'mask {path} cannot be read ({error.strerror or error}): check data_root and '
+            "data_prefix['seg_map_path']."
+        ) from error
+    mask = _decode_mask(path, content)
+    values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist()
+    if num_classes is not None:
+        foreign = [value for value in values if value >= num_classes and value != IGNORE_INDEX]
+        if foreign:
+            raise MaskError(
+                f'mask {path} holds the values {foreign} where 0 to {num_classes - 1} and '
+                f'{IGNORE_INDEX} (ignored) are expected: correct the mask or the classes.'
+            )
+    return mask, values

@@ -1,0 +1,19 @@
+"""Transforms for images with image-level labels."""
+
+from .cropping import CropWithValidBox
+from .formatting import PackWeakInputs
+from .loading import ImageFileError, LoadImageChecked, LoadMaskChecked, decode_image
+from .photometric import JitterColor
+from .resizing import ResizeLongSide, ScaleImage
+
+__all__ = [
+    'CropWithValidBox',
+    'ImageFileError',
+    'JitterColor',
+    'LoadImageChecked',
+    'LoadMaskChecked',
+    'PackWeakInputs',
+    'ResizeLongSide',
+    'ScaleImage',
+    'decode_image',
+]

@@ -1,0 +1,83 @@
+"""Packing of images with their image-level labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmseg.datasets.transforms import PackSegInputs
+from mmseg.registry import TRANSFORMS
+
+from ..image_labels import image_id
+
+WEAK_META_KEYS = (
+    'img_path',
+    'img_id',
+    'seg_map_path',
+    'ori_shape',
+    'img_shape',
+    'pad_shape',
+    'scale_factor',
+    'flip',
+    'flip_direction',
+    'reduce_zero_label',
+    'valid_box',
+)
+
+
+@TRANSFORMS.register_module()
+class PackWeakInputs(PackSegInputs):
+    """MMSeg's packing, with the tags of the image.
+
+    The sample gets the plain tensors ``gt_label`` and ``gt_score`` where the data info has tags,
+    ``gt_sem_seg`` where a mask was loaded, and in its metainfo ``img_id`` and ``valid_box`` (the
+    whole image where nothing was cropped).
+
+    Args:
+        meta_keys: What goes into the metainfo.
+
+    Shapes:
+        inputs: ``(3, H, W)`` uint8, BGR.
+        gt_label: ``(n,)`` int64, sorted foreground indices.
+        gt_score: ``(K,)`` float32, multi-hot.
+
+    Raises:
+        ValueError: tags without ``num_classes``, or a tag that is no class.
+    """
+
+    def __init__(self, meta_keys: Sequence[str] = WEAK_META_KEYS) -> None:
+        super().__init__(meta_keys=tuple(meta_keys))
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Pack a data info that has gone through the pipeline.
+
+        Args:
+            results: Data info with ``img``.
+        """
+        extra: dict[str, Any] = {}
+        if isinstance(results.get('img_path'), str):
+            extra['img_id'] = image_id(results['img_path'])
+        if 'valid_box' not in results:
+            extra['valid_box'] = (0, 0, *results['img'].shape[:2])
+        packed = super().transform({**results, **extra})
+        if 'gt_label' in results:
+            packed['data_samples'].set_data(self._pack_labels(results))
+        return packed
+
+    def _pack_labels(self, results: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """Return the indices and the multi-hot vector."""
+        num_foreground = results.get('num_classes', 0) - 1
+        label = torch.tensor(results['gt_label'], dtype=torch.int64)
+        if num_foreground < 1 or (
+            label.numel() and not 0 <= label.min() <= label.max() < num_foreground
+        ):
+            raise ValueError(
+                f'{type(self).__name__}: image {results.get("img_path")} has '
+                f'gt_label={results["gt_label"]} and num_classes={results.get("num_classes")} '
+                'where indices from 0 to num_classes - 2 are expected: let an ImageLevelDataset '
+                'give both.'
+            )
+        score = torch.zeros(num_foreground)
+        score[label] = 1.0
+        return {'gt_label': label, 'gt_score': score}

@@ -1,0 +1,138 @@
+"""Resizing with the sizes and the interpolation that published code uses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mmcv
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmseg.registry import TRANSFORMS
+
+_INTERPOLATIONS = ('nearest', 'bilinear', 'bicubic', 'box', 'lanczos', 'hamming')
+
+
+def resize_results(results: dict[str, Any], size: tuple[int, int], interpolation: str) -> None:
+    """Resize the image, and the mask where one is loaded, with PIL.
+
+    Args:
+        results: Data info with ``img``; ``img``, ``img_shape``, ``scale``, ``scale_factor``,
+            ``keep_ratio`` and ``gt_seg_map`` are set as MMCV's ``Resize`` does.
+        size: Width and height.
+        interpolation: Name of PIL's filter for the image; masks are taken from the nearest pixel.
+    """
+    height, width = results['img'].shape[:2]
+    if size != (width, height):
+        results['img'] = mmcv.imresize(
+            results['img'], size, interpolation=interpolation, backend='pillow'
+        )
+        if results.get('gt_seg_map') is not None:
+            results['gt_seg_map'] = mmcv.imresize(
+                results['gt_seg_map'], size, interpolation='nearest', backend='pillow'
+            )
+    results['img_shape'] = (size[1], size[0])
+    results['scale'] = size
+    results['scale_factor'] = (size[0] / width, size[1] / height)
+    results['keep_ratio'] = True
+
+
+@TRANSFORMS.register_module()
+class ResizeLongSide(BaseTransform):
+    """Resize the longer side to a random length.
+
+    Source: Wang et al., CVPR 2020, Sec. 4.1, https://arxiv.org/abs/2004.04581
+
+    Args:
+        min_size: Smallest length of the longer side in pixels.
+        max_size: Largest length, included.
+        interpolation: Filter of PIL for the image.
+
+    Raises:
+        ValueError: ``min_size`` is not in 1 to ``max_size``, or an unknown filter.
+    """
+
+    def __init__(self, min_size: int, max_size: int, *, interpolation: str = 'bicubic') -> None:
+        if not 1 <= min_size <= max_size:
+            raise ValueError(
+                f'{type(self).__name__}: received min_size={min_size} and max_size={max_size} '
+                'where 1 <= min_size <= max_size is expected: exchange or correct them.'
+            )
+        _check_interpolation(self, interpolation)
+        self.min_size = min_size
+        self.max_size = max_size
+        self.interpolation = interpolation
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Resize the image.
+
+        Args:
+            results: Data info with ``img``.
+        """
+        height, width = results['img'].shape[:2]
+        long = int(np.random.randint(self.min_size, self.max_size + 1))
+        width_out, height_out = (
+            max(round(side * long / max(height, width)), 1) for side in (width, height)
+        )
+        resize_results(results, (width_out, height_out), self.interpolation)
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(min_size={self.min_size}, max_size={self.max_size}, '
+            f'interpolation={self.interpolation!r})'
+        )
+
+
+@TRANSFORMS.register_module()
+class ScaleImage(BaseTransform):
+    """Scale the image by a fixed factor, sides rounded half to even.
+
+    Args:
+        scale_factor: Factor of both sides.
+        size_divisor: Sides are then rounded up to multiples of it.
+        interpolation: Filter of PIL for the image.
+
+    Raises:
+        ValueError: a factor or divisor that is not positive, or an unknown filter.
+    """
+
+    def __init__(
+        self, scale_factor: float, size_divisor: int = 1, *, interpolation: str = 'bicubic'
+    ) -> None:
+        if not (scale_factor > 0 and size_divisor >= 1):
+            raise ValueError(
+                f'{type(self).__name__}: received scale_factor={scale_factor} and size_divisor='
+                f'{size_divisor} where a factor above 0 and a divisor of at least 1 are expected.'
+            )
+        _check_interpolation(self, interpolation)
+        self.scale_factor = scale_factor
+        self.size_divisor = size_divisor
+        self.interpolation = interpolation
+
+    def _side(self, length: int) -> int:
+        side = max(round(length * self.scale_factor), 1)
+        return -(-side // self.size_divisor) * self.size_divisor
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Scale the image.
+
+        Args:
+            results: Data info with ``img``.
+        """
+        height, width = results['img'].shape[:2]
+        resize_results(results, (self._side(width), self._side(height)), self.interpolation)
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(scale_factor={self.scale_factor}, '
+            f'size_divisor={self.size_divisor}, interpolation={self.interpolation!r})'
+        )
+
+
+def _check_interpolation(transform: BaseTransform, name: str) -> None:
+    if name not in _INTERPOLATIONS:
+        raise ValueError(
+            f'{type(transform).__name__}: received interpolation={name!r} where one of '
+            f'{", ".join(_INTERPOLATIONS)} is expected.'
+        )
