@@ -1,0 +1,72 @@
+"""Data preprocessor that knows which part of a crop holds image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmseg.models import SegDataPreProcessor
+from mmseg.registry import MODELS
+from torch import Tensor
+
+
+def valid_mask(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return 1 inside each box, 0 outside.
+
+    Shapes:
+        boxes: ``(N, 4)`` integers (top, left, bottom, right), the last two exclusive.
+        returns: ``(N, 1, H, W)`` bool for ``size = (H, W)``.
+
+    Example:
+        >>> valid_mask(torch.tensor([[0, 1, 1, 2]]), (1, 3)).flatten().tolist()
+        [False, True, False]
+    """
+    top, left, bottom, right = boxes.T[:, :, None]
+    rows = torch.arange(size[0], device=boxes.device)
+    columns = torch.arange(size[1], device=boxes.device)
+    inside_rows = (rows >= top) & (rows < bottom)
+    inside_columns = (columns >= left) & (columns < right)
+    return (inside_rows[:, :, None] & inside_columns[:, None, :])[:, None]
+
+
+@MODELS.register_module()
+class WeakDataPreProcessor(SegDataPreProcessor):
+    """MMSeg's preprocessor that may pad after normalising and lay out memory for speed.
+
+    Args:
+        pad_after_norm: Set what lies outside the ``valid_box`` to 0 after normalising, so
+            that padding has the mean colour (SEAM, SemFormer). Otherwise it keeps the value
+            that the crop gave it (AFA, AffinityNet: black).
+        channels_last: Hand the batch on in channels-last memory format.
+        **kwargs: Arguments of MMSeg's ``SegDataPreProcessor``.
+    """
+
+    def __init__(
+        self, pad_after_norm: bool = False, *, channels_last: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.pad_after_norm = pad_after_norm
+        self.channels_last = channels_last
+
+    def forward(self, data: dict, training: bool = False) -> dict[str, Any]:
+        """Normalise and stack a batch.
+
+        Args:
+            data: ``inputs`` (uint8 BGR images ``(3, H, W)``) and ``data_samples``.
+            training: Whether the batch is for a training step.
+
+        Returns:
+            ``inputs``, ``(N, 3, H, W)`` float, and ``data_samples``.
+        """
+        data = super().forward(data, training)
+        inputs = data['inputs']
+        if self.pad_after_norm and data['data_samples'] is not None:
+            whole = (0, 0, *inputs.shape[2:])
+            boxes = [tuple(s.metainfo.get('valid_box', whole)) for s in data['data_samples']]
+            if any(box != whole for box in boxes):
+                boxes = torch.tensor(boxes, device=inputs.device)
+                inputs = inputs * valid_mask(boxes, inputs.shape[2:])
+        if self.channels_last:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        data['inputs'] = inputs
+        return data

@@ -1,0 +1,152 @@
+"""Equivariant losses of SEAM: regularisation, cross regularisation and min-pooling."""
+
+from __future__ import annotations
+
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+
+def equivariant_loss(cam: Tensor, other: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Mean absolute difference of the two branches' normalised maps (ER).
+
+    Source: Wang et al., CVPR 2020, Eq. 6, https://arxiv.org/abs/2004.04581
+
+    Args:
+        cam: Transformed maps of the image.
+        other: Maps of the transformed image.
+        valid: Pixels that the transformation filled from the image.
+
+    Shapes:
+        cam, other: ``(N, K, h, w)`` float in [0, 1].
+        valid: ``(N, 1, h, w)`` float, 0 or 1.
+        returns: scalar.
+
+    Example:
+        >>> import torch
+        >>> equivariant_loss(torch.zeros(1, 1, 1, 2), torch.tensor([[[[1., 0.]]]])).item()
+        0.5
+    """
+    difference = (cam - other).abs()
+    if valid is None:
+        return difference.mean()
+    return (difference * valid).sum() / (valid.sum() * cam.shape[1]).clamp(min=1)
+
+
+def equivariant_cross_loss(
+    cam_rv: Tensor, target: Tensor, valid: Tensor | None = None, *, keep_ratio: float = 0.2
+) -> Tensor:
+    """Distance of a refined map from the other branch's one-hot map, hardest elements only (ECR).
+
+    Source: Wang et al., CVPR 2020, Eq. 7 and Sec. 3.5, https://arxiv.org/abs/2004.04581
+
+    Args:
+        cam_rv: Refined, normalised, tagged maps.
+        target: The other branch's maps after :func:`mmwsss.ops.keep_maximum`.
+        valid: Pixels that the transformation filled from the image.
+        keep_ratio: Share of the elements of an image that counts, the largest ones.
+
+    Shapes:
+        cam_rv, target: ``(N, K + 1, h, w)`` float in [0, 1].
+        valid: ``(N, 1, h, w)`` float, 0 or 1.
+        returns: scalar.
+
+    Example:
+        >>> import torch
+        >>> target = torch.tensor([.5, 0., 0., 0., 0.]).view(1, 5, 1, 1)
+        >>> equivariant_cross_loss(torch.zeros(1, 5, 1, 1), target).item()
+        0.5
+    """
+    difference = (target.detach() - cam_rv).abs()
+    if valid is not None:
+        difference = difference * valid
+    difference = difference.flatten(1)
+    kept = max(1, int(keep_ratio * difference.shape[1]))
+    return difference.topk(kept, dim=1, sorted=False).values.mean()
+
+
+def min_pooling_loss(cam_rv: Tensor, *, keep_ratio: float = 0.25) -> Tensor:
+    """Push the weakest pixels of the refined maps to zero.
+
+    Per pixel the largest foreground value, of these the smallest ``keep_ratio`` of an image,
+    rectified and averaged. Not in the paper, but in its published code.
+
+    Args:
+        cam_rv: Refined maps times the image labels, not normalised.
+        keep_ratio: Share of the pixels of an image that counts, the smallest ones.
+
+    Shapes:
+        cam_rv: ``(N, K, h, w)`` float, background left out.
+        returns: scalar.
+
+    Example:
+        >>> import torch
+        >>> min_pooling_loss(torch.tensor([1., 2., 3., 4.]).view(1, 1, 2, 2)).item()
+        1.0
+    """
+    best = cam_rv.amax(dim=1).flatten(1)
+    kept = max(1, int(keep_ratio * best.shape[1]))
+    return best.topk(kept, dim=1, largest=False, sorted=False).values.relu().mean()
+
+
+class _WeightedLoss(nn.Module):
+    """A loss with a weight and, where it selects hard elements, their share."""
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+
+@MODELS.register_module()
+class EquivariantLoss(_WeightedLoss):
+    """Registered :func:`equivariant_loss`.
+
+    Args:
+        loss_weight: Factor on the loss.
+    """
+
+    def forward(self, cam: Tensor, other: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return the weighted loss; shapes as in :func:`equivariant_loss`."""
+        return self.loss_weight * equivariant_loss(cam, other, valid)
+
+
+@MODELS.register_module()
+class EquivariantCrossLoss(_WeightedLoss):
+    """Registered :func:`equivariant_cross_loss`.
+
+    Args:
+        loss_weight: Factor on the loss.
+        keep_ratio: Share of the elements that counts; 1 switches the hard mining off.
+    """
+
+    def __init__(self, loss_weight: float = 1.0, *, keep_ratio: float = 0.2) -> None:
+        super().__init__(loss_weight)
+        if not 0 < keep_ratio <= 1:
+            raise ValueError(
+                f'EquivariantCrossLoss: keep_ratio must lie in (0, 1], got {keep_ratio}.'
+            )
+        self.keep_ratio = keep_ratio
+
+    def forward(self, cam_rv: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return the weighted loss; shapes as in :func:`equivariant_cross_loss`."""
+        loss = equivariant_cross_loss(cam_rv, target, valid, keep_ratio=self.keep_ratio)
+        return self.loss_weight * loss
+
+
+@MODELS.register_module()
+class MinPoolingLoss(_WeightedLoss):
+    """Registered :func:`min_pooling_loss`.
+
+    Args:
+        loss_weight: Factor on the loss.
+        keep_ratio: Share of the pixels that counts.
+    """
+
+    def __init__(self, loss_weight: float = 1.0, *, keep_ratio: float = 0.25) -> None:
+        super().__init__(loss_weight)
+        if not 0 < keep_ratio <= 1:
+            raise ValueError(f'MinPoolingLoss: keep_ratio must lie in (0, 1], got {keep_ratio}.')
+        self.keep_ratio = keep_ratio
+
+    def forward(self, cam_rv: Tensor) -> Tensor:
+        """Return the weighted loss; shapes as in :func:`min_pooling_loss`."""
+        return self.loss_weight * min_pooling_loss(cam_rv, keep_ratio=self.keep_ratio)

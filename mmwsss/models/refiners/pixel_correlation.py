@@ -1,0 +1,104 @@
+"""Pixel correlation module: maps refined by the similarity of learned pixel features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from mmwsss.ops import pixel_correlation
+
+EPS = 1e-5
+
+
+@MODELS.register_module()
+class PixelCorrelation(BaseModule):
+    """Pixel correlation module (PCM) of SEAM.
+
+    The image and embedded shallow features make one vector a pixel; maps are averaged over
+    the pixels whose vectors are similar. Gradients reach only the module's own convolutions
+    and the maps: the features are detached.
+
+    Source: Wang et al., CVPR 2020, Sec. 3.4, https://arxiv.org/abs/2004.04581
+
+    Args:
+        in_channels: Channels of each feature map that is used.
+        in_indices: Their places among the features that ``forward`` gets.
+        embed_channels: Channels that each is reduced to.
+        channels: Length of a pixel's vector.
+        max_elements: Most affinities held at one time, over the batch; see
+            :func:`mmwsss.ops.pixel_correlation`.
+        init_cfg: Initialisation of the module.
+
+    Raises:
+        ValueError: the three sequences differ in length.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int] = (512, 1024),
+        in_indices: Sequence[int] = (1, 2),
+        *,
+        embed_channels: Sequence[int] = (64, 128),
+        channels: int = 192,
+        max_elements: int = 2**27,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if not len(in_channels) == len(in_indices) == len(embed_channels):
+            raise ValueError(
+                'PixelCorrelation: in_channels, in_indices and embed_channels must have the '
+                f'same length, got {len(in_channels)}, {len(in_indices)} and '
+                f'{len(embed_channels)}.'
+            )
+        self.in_indices = tuple(in_indices)
+        self.max_elements = max_elements
+        self.embeds = nn.ModuleList(
+            nn.Conv2d(c, e, 1, bias=False) for c, e in zip(in_channels, embed_channels, strict=True)
+        )
+        self.project = nn.Conv2d(3 + sum(embed_channels), channels, 1, bias=False)
+        for embed in self.embeds:
+            nn.init.kaiming_normal_(embed.weight)
+        nn.init.xavier_uniform_(self.project.weight, gain=4)
+
+    def keys(self, images: Tensor, feats: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+        """Return the unit vector of every pixel.
+
+        Shapes:
+            images: ``(N, 3, H, W)`` as the network sees them.
+            feats: feature maps ``(N, C, h', w')`` each.
+            returns: ``(N, channels, h * w)`` for ``size = (h, w)``.
+        """
+        parts = [images]
+        for index, embed in zip(self.in_indices, self.embeds, strict=True):
+            parts.append(F.relu(embed(feats[index].detach())))
+        parts = [
+            F.interpolate(x, size, mode='bilinear', align_corners=True)
+            if x.shape[2:] != tuple(size)
+            else x
+            for x in parts
+        ]
+        keys = self.project(torch.cat([x.to(parts[-1].dtype) for x in parts], dim=1))
+        # norms of half precision lose what tells neighbours apart
+        keys = keys.flatten(2).float()
+        return keys / (torch.linalg.vector_norm(keys, dim=1, keepdim=True) + EPS)
+
+    def forward(self, images: Tensor, cams: Tensor, feats: Sequence[Tensor]) -> Tensor:
+        """Refine maps.
+
+        Shapes:
+            images: ``(N, 3, H, W)`` float, normalised.
+            cams: ``(N, C, h, w)`` float, commonly in [0, 1]; see
+                :func:`mmwsss.ops.keep_maximum`.
+            feats: feature maps of the image, any strides.
+            returns: ``(N, C, h, w)`` float32.
+        """
+        size = cams.shape[2:]
+        keys = self.keys(images, feats, size)
+        with torch.autocast(cams.device.type, enabled=False):
+            out = pixel_correlation(keys, cams.float().flatten(2), max_elements=self.max_elements)
+        return out.unflatten(2, size)

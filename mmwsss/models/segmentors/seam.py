@@ -1,0 +1,131 @@
+"""SEAM: self-supervised equivariant attention."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
+from mmwsss.models.utils import image_labels
+from mmwsss.ops import keep_maximum, max_norm
+
+EPS = 1e-5
+
+
+def correlation_input(cam: Tensor) -> Tensor:
+    """Normalise class maps for the pixel correlation module, without gradient or labels.
+
+    Source: Wang et al., CVPR 2020, Sec. 3.4, https://arxiv.org/abs/2004.04581
+
+    Shapes:
+        cam: ``(N, K + 1, h, w)`` float, raw; what channel 0 holds is not used.
+        returns: the same shape, in [0, 1].
+
+    Example:
+        >>> import torch
+        >>> cam = torch.tensor([[[[0.]], [[2.]], [[-1.]]]])
+        >>> correlation_input(cam).flatten().round(decimals=3)
+        tensor([0., 1., 0.])
+    """
+    cam = cam.detach().float().relu()
+    peak = cam.amax(dim=(2, 3), keepdim=True)
+    return keep_maximum((cam - EPS).relu() / (peak + EPS))
+
+
+@MODELS.register_module()
+class SEAM(WeakSegmentor):
+    """Self-supervised Equivariant Attention Mechanism (SEAM).
+
+    Source: Wang et al., CVPR 2020, https://arxiv.org/abs/2004.04581
+
+    Two branches share the network; the second sees the transformed image. Their maps are
+    pulled together (ER), and each branch's maps refined by pixel correlation (PCM) towards the
+    other's (ECR). Prediction uses the refined maps.
+
+    ``mode='tensor'`` gives ``cam`` and ``cam_rv`` ``(N, K + 1, H, W)`` at input size, raw and
+    refined, and ``cls`` ``(N, K)``.
+
+    Args:
+        pcm: Config of the pixel correlation module.
+        transformation: Config of the transformation of the second branch.
+        loss_er: Config of the loss between the branches' maps; None leaves it out.
+        loss_ecr: Config of the loss on the refined maps; None leaves it out.
+        loss_rvmin: Config of the min-pooling loss on the refined maps; None leaves it out.
+        **kwargs: Arguments of :class:`WeakSegmentor`; its ``cam_head`` must have
+            ``with_background=True``.
+
+    Raises:
+        ValueError: the head has no background channel.
+    """
+
+    cam_key = 'cam_rv'
+
+    def __init__(
+        self,
+        *,
+        pcm: dict,
+        transformation: dict | None = None,
+        loss_er: dict | None = None,
+        loss_ecr: dict | None = None,
+        loss_rvmin: dict | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not self.cam_head.with_background:
+            raise ValueError('SEAM: cam_head must have with_background=True.')
+        self.pcm = MODELS.build(pcm)
+        self.transformation = MODELS.build(transformation or dict(type='EquivariantRescale'))
+        self.loss_er = MODELS.build(loss_er) if loss_er else None
+        self.loss_ecr = MODELS.build(loss_ecr) if loss_ecr else None
+        self.loss_rvmin = MODELS.build(loss_rvmin) if loss_rvmin else None
+
+    def _forward(
+        self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
+    ) -> dict[str, Tensor]:
+        """Return the raw and the refined maps at input size and the image scores."""
+        feats = self.extract_feat(inputs)
+        cam = self.cam_head(feats)[0].float()
+        cam_rv = self.pcm(inputs, correlation_input(cam), feats)
+        cam, cam_rv = (
+            F.interpolate(x, inputs.shape[2:], mode='bilinear', align_corners=True)
+            for x in (cam, cam_rv)
+        )
+        return dict(cam=cam, cam_rv=cam_rv, cls=self.cam_head.image_scores(cam))
+
+    def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
+        """Return ``loss_cls``, ``loss_er``, ``loss_ecr`` and ``loss_rvmin`` of a batch.
+
+        Shapes:
+            inputs: ``(N, 3, H, W)`` float, normalised.
+        """
+        labels = image_labels(data_samples, self.num_classes, inputs.device)
+        transformed = self.transformation(inputs)
+        first = self._forward(inputs)
+        second = self._forward(transformed.images)
+        losses = {}
+        for outputs in (first, second):
+            loss = self.cam_head.loss_by_scores(outputs['cls'], labels)
+            losses.update({k: losses.get(k, 0) + v / 2 for k, v in loss.items()})
+        tags = labels[..., None, None]
+        if self.loss_rvmin is not None:
+            losses['loss_rvmin'] = sum(
+                self.loss_rvmin(outputs['cam_rv'][:, 1:] * tags) / 2 for outputs in (first, second)
+            )
+        tags = F.pad(tags, (0, 0, 0, 0, 1, 0), value=1.0)  # (N, K + 1, 1, 1)
+        # normalised at the size of each branch, then warped
+        cam1 = transformed.warp(max_norm(first['cam'])) * tags
+        cam2 = max_norm(second['cam']) * tags
+        valid = transformed.valid
+        if self.loss_er is not None:
+            losses['loss_er'] = self.loss_er(cam1[:, 1:], cam2[:, 1:], valid)
+        if self.loss_ecr is not None:
+            cam_rv1 = transformed.warp(max_norm(first['cam_rv'])) * tags
+            cam_rv2 = max_norm(second['cam_rv']) * tags
+            losses['loss_ecr'] = self.loss_ecr(
+                cam_rv1, keep_maximum(cam2.detach()), valid
+            ) + self.loss_ecr(cam_rv2, keep_maximum(cam1.detach()), valid)
+        return losses

@@ -1,0 +1,206 @@
+"""Segmentor that learns from image-level labels and predicts by class activation maps."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from mmengine.config import ConfigDict
+from mmengine.structures import PixelData
+from mmseg.models import EncoderDecoder
+from mmseg.models.segmentors.base import BaseSegmentor
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from mmwsss.models.utils import image_labels
+from mmwsss.ops import background_score, normalize_cam
+
+TEST_DEFAULTS = dict(mode='whole', output='cam', bg_score=0.2, use_image_labels=True)
+SLIDE_KEYS = {'crop_size', 'stride'}
+CHOICES = dict(mode=('whole', 'slide'), output=('cam', 'seg'))
+
+
+@MODELS.register_module()
+class WeakSegmentor(EncoderDecoder):
+    """Classifier that segments: backbone, CAM head and, where a method has one, a decoder.
+
+    As it stands it is the CAM baseline (Zhou et al., CVPR 2016,
+    https://arxiv.org/abs/1512.04150); the methods derive from it. Prediction follows MMSeg, so
+    its metrics, visualiser, inferencer and test-time augmentation work unchanged. Samples also
+    get ``cams`` (K, H, W), not normalised, and ``pred_score`` (K,), the probability of each
+    class; ``seg_logits`` are the background score and the normalised maps.
+
+    ``mode='tensor'`` gives ``cam`` ``(N, K, h, w)``, ``cls`` ``(N, K)`` and, with a decoder,
+    ``seg`` ``(N, K + 1, h, w)``.
+
+    Args:
+        backbone: Config of the backbone.
+        cam_head: Config of the head that gives maps and image scores.
+        decode_head: Config of MMSeg's decode head; trained on the samples' masks here, on
+            pseudo masks by the methods.
+        neck: Config of the neck.
+        auxiliary_head: Config of one or several auxiliary heads.
+        train_cfg: Handed to the heads.
+        test_cfg: ``mode`` ('whole', or 'slide' with ``crop_size`` and ``stride``), ``output``
+            ('cam' or 'seg'), ``bg_score`` (a constant, or ``dict(alpha=...)``) and
+            ``use_image_labels`` (only classes that the image is tagged with compete; needs
+            ``gt_score``. Without it, those with a probability of at least 0.5).
+        data_preprocessor: Config of the data preprocessor.
+        pretrained: Checkpoint of the backbone, as in MMSeg.
+        init_cfg: Weights to start from.
+
+    Raises:
+        ValueError: ``test_cfg`` has an unknown key or value.
+    """
+
+    cam_key = 'cam'
+
+    def __init__(
+        self,
+        backbone: dict,
+        cam_head: dict,
+        decode_head: dict | None = None,
+        *,
+        neck: dict | None = None,
+        auxiliary_head: dict | list[dict] | None = None,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        data_preprocessor: dict | None = None,
+        pretrained: str | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        # EncoderDecoder's own constructor insists on a decode head
+        BaseSegmentor.__init__(self, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        if pretrained is not None:
+            backbone = {**backbone, 'init_cfg': dict(type='Pretrained', checkpoint=pretrained)}
+        self.backbone = MODELS.build(backbone)
+        if neck is not None:
+            self.neck = MODELS.build(neck)
+        self.cam_head = MODELS.build(cam_head)
+        self.num_classes = self.cam_head.num_classes
+        if decode_head is not None:
+            self.decode_head = MODELS.build(decode_head)
+        self._init_auxiliary_head(auxiliary_head)
+        self.align_corners = False
+        self.train_cfg = train_cfg
+        self.test_cfg = self._check_test_cfg(test_cfg)
+
+    def _check_test_cfg(self, test_cfg: dict | None) -> ConfigDict:
+        cfg = ConfigDict({**TEST_DEFAULTS, **(test_cfg or {})})
+        name = type(self).__name__
+        unknown = set(cfg) - set(TEST_DEFAULTS) - SLIDE_KEYS
+        if unknown:
+            raise ValueError(
+                f'{name}: test_cfg has no {", ".join(sorted(unknown))}; it has '
+                f'{", ".join(sorted({*TEST_DEFAULTS, *SLIDE_KEYS}))}.'
+            )
+        for key, choices in CHOICES.items():
+            if cfg[key] not in choices:
+                raise ValueError(
+                    f'{name}: test_cfg.{key} must be one of {choices}, got {cfg[key]!r}.'
+                )
+        if cfg.output == 'seg' and not self.with_decode_head:
+            raise ValueError(f"{name}: test_cfg.output='seg' needs a decode_head.")
+        if cfg.mode == 'slide' and not SLIDE_KEYS <= set(cfg):
+            raise ValueError(f"{name}: test_cfg.mode='slide' needs crop_size and stride.")
+        return cfg
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of what ``encode_decode`` returns."""
+        maps = self.num_classes - (self.test_cfg.output == 'cam')
+        return maps + self.num_classes - 1
+
+    def _forward(
+        self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
+    ) -> dict[str, Tensor]:
+        """Return the raw tensors of the network by name."""
+        feats = self.extract_feat(inputs)
+        cam, scores = self.cam_head(feats)
+        outputs = dict(cam=cam, cls=scores)
+        if self.with_decode_head:
+            outputs['seg'] = self.decode_head(feats)
+        return outputs
+
+    def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
+        """Return the losses of a batch, one key each.
+
+        Shapes:
+            inputs: ``(N, 3, H, W)`` float, normalised.
+        """
+        feats = self.extract_feat(inputs)
+        labels = image_labels(data_samples, self.num_classes, inputs.device)
+        losses = self.cam_head.loss_by_scores(self.cam_head(feats)[1], labels)
+        if self.with_decode_head:
+            losses.update(self._decode_head_forward_train(feats, data_samples))
+        if self.with_auxiliary_head:
+            losses.update(self._auxiliary_head_forward_train(feats, data_samples))
+        return losses
+
+    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """Return maps at input size and, as constant planes, the image scores.
+
+        The scores travel as planes so that MMSeg's sliding window, flipping and resizing
+        serve them too.
+
+        Shapes:
+            inputs: ``(N, 3, H, W)``.
+            returns: ``(N, C + K, H, W)``; C is K for CAMs, K + 1 for segmentation logits.
+        """
+        outputs = self._forward(inputs)
+        if self.test_cfg.output == 'seg':
+            maps = outputs['seg']
+        else:
+            maps = outputs[self.cam_key][:, 1 - self.num_classes :]
+        size = inputs.shape[2:]
+        if maps.shape[2:] != size:
+            maps = F.interpolate(maps, size, mode='bilinear', align_corners=self.align_corners)
+        planes = outputs['cls'][..., None, None].expand(-1, -1, *size)
+        return torch.cat([maps, planes.to(maps.dtype)], dim=1).float()
+
+    def predict(
+        self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
+    ) -> list[SegDataSample]:
+        """Return the samples with their predictions at the size of the original image.
+
+        Shapes:
+            inputs: ``(N, 3, H, W)`` float, normalised.
+        """
+        data_samples = super().predict(inputs, data_samples)
+        for sample in data_samples:
+            maps, planes = sample.seg_logits.data.tensor_split([1 - self.num_classes])
+            sample.set_data(dict(pred_score=planes.mean(dim=(1, 2)).sigmoid()))
+            if self.test_cfg.output == 'cam':
+                self.add_cams(sample, maps)
+            else:
+                self.add_logits(sample, maps)
+        return data_samples
+
+    @staticmethod
+    def add_logits(sample: SegDataSample, logits: Tensor) -> None:
+        """Write logits ``(num_classes, H, W)`` and their argmax into a sample."""
+        sample.set_data(
+            dict(
+                seg_logits=PixelData(data=logits),
+                pred_sem_seg=PixelData(data=logits.argmax(dim=0, keepdim=True)),
+            )
+        )
+
+    def add_cams(self, sample: SegDataSample, cams: Tensor) -> None:
+        """Write class activation maps and the segmentation that they give into a sample.
+
+        Args:
+            sample: Sample with ``pred_score`` and, for ``use_image_labels``, ``gt_score``.
+            cams: Maps ``(K, H, W)`` at the size of the original image, not normalised.
+
+        Raises:
+            ValueError: ``use_image_labels`` without image-level labels.
+        """
+        if self.test_cfg.use_image_labels:
+            tags = image_labels([sample], self.num_classes, cams.device)[0]
+        else:
+            tags = (sample.pred_score >= 0.5).to(cams)
+        scores = normalize_cam(cams * tags[:, None, None])
+        sample.set_data(dict(cams=PixelData(data=cams)))
+        background = background_score(scores, self.test_cfg.bg_score)
+        self.add_logits(sample, torch.cat([background, scores]))

@@ -1,0 +1,134 @@
+"""Spatial transformations that class activation maps should be equivariant to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+
+class Transformed(NamedTuple):
+    """What a transformation makes of a batch.
+
+    Attributes:
+        images: The transformed images.
+        warp: The same transformation for maps of the size of the images.
+        valid: ``(N, 1, h, w)``, 1 where the image lies; None where it lies everywhere.
+    """
+
+    images: Tensor
+    warp: Callable[[Tensor], Tensor]
+    valid: Tensor | None
+
+
+@MODELS.register_module()
+class EquivariantRescale(nn.Module):
+    """Resize to a fraction of the size, bilinear with aligned corners.
+
+    Source: Wang et al., CVPR 2020, Table 3, https://arxiv.org/abs/2004.04581
+
+    Args:
+        scale: Factor on both sides; sizes are rounded down.
+
+    Raises:
+        ValueError: ``scale`` is not positive.
+    """
+
+    def __init__(self, scale: float = 0.3) -> None:
+        super().__init__()
+        if scale <= 0:
+            raise ValueError(f'EquivariantRescale: scale must be positive, got {scale}.')
+        self.scale = scale
+
+    def forward(self, images: Tensor) -> Transformed:
+        """Transform a batch ``(N, 3, H, W)``."""
+        size = tuple(max(1, math.floor(side * self.scale)) for side in images.shape[2:])
+
+        def warp(maps: Tensor) -> Tensor:
+            return F.interpolate(maps, size, mode='bilinear', align_corners=True)
+
+        return Transformed(warp(images), warp, None)
+
+
+@MODELS.register_module()
+class EquivariantFlip(nn.Module):
+    """Mirror left and right.
+
+    Source: Wang et al., CVPR 2020, Table 3, https://arxiv.org/abs/2004.04581
+    """
+
+    def forward(self, images: Tensor) -> Transformed:
+        """Transform a batch ``(N, 3, H, W)``."""
+
+        def warp(maps: Tensor) -> Tensor:
+            return maps.flip(-1)
+
+        return Transformed(warp(images), warp, None)
+
+
+def _affine(images: Tensor, theta: Tensor) -> Transformed:
+    """Sample a batch at an affine grid; what comes from outside is invalid."""
+    size = (images.shape[0], 1, *images.shape[2:])
+    grid = F.affine_grid(theta.to(images), size, align_corners=False)
+
+    def warp(maps: Tensor) -> Tensor:
+        return F.grid_sample(maps, grid.to(maps.dtype), mode='bilinear', align_corners=False)
+
+    inside = (grid.abs() <= 1).all(dim=-1)
+    return Transformed(warp(images), warp, inside[:, None].to(images.dtype))
+
+
+@MODELS.register_module()
+class EquivariantRotate(nn.Module):
+    """Rotate each image about its centre by a random angle.
+
+    Source: Wang et al., CVPR 2020, Table 3, https://arxiv.org/abs/2004.04581
+
+    Args:
+        max_angle: Largest angle in degrees, to either side.
+    """
+
+    def __init__(self, max_angle: float = 20.0) -> None:
+        super().__init__()
+        self.max_angle = max_angle
+
+    def forward(self, images: Tensor) -> Transformed:
+        """Transform a batch ``(N, 3, H, W)``."""
+        n, _, h, w = images.shape
+        angle = torch.empty(n, device=images.device).uniform_(-self.max_angle, self.max_angle)
+        angle = torch.deg2rad(angle)
+        cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+        # grid coordinates run from -1 to 1 on both axes: the aspect ratio enters
+        rows = [
+            torch.stack([cos, -sin * (h / w), zero], dim=1),
+            torch.stack([sin * (w / h), cos, zero], dim=1),
+        ]
+        return _affine(images, torch.stack(rows, dim=1))
+
+
+@MODELS.register_module()
+class EquivariantTranslate(nn.Module):
+    """Shift each image by a random distance along both axes.
+
+    Source: Wang et al., CVPR 2020, Table 3, https://arxiv.org/abs/2004.04581
+
+    Args:
+        max_shift: Largest shift as a fraction of the side.
+    """
+
+    def __init__(self, max_shift: float = 0.05) -> None:
+        super().__init__()
+        self.max_shift = max_shift
+
+    def forward(self, images: Tensor) -> Transformed:
+        """Transform a batch ``(N, 3, H, W)``."""
+        theta = torch.eye(2, 3, device=images.device).repeat(images.shape[0], 1, 1)
+        # the grid is two units wide
+        shift = torch.empty(images.shape[0], 2, device=images.device)
+        theta[:, :, 2] = 2 * shift.uniform_(-self.max_shift, self.max_shift)
+        return _affine(images, theta)

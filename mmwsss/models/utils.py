@@ -1,0 +1,67 @@
+"""Image-level labels of a batch, wherever its samples carry them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+
+def labels_from_mask(mask: Tensor, num_classes: int) -> Tensor:
+    """Return the multi-hot foreground labels of a mask.
+
+    Shapes:
+        mask: ``(1, H, W)`` int64; values of ``num_classes`` and above are ignored.
+        returns: ``(num_classes - 1,)`` float.
+
+    Example:
+        >>> labels_from_mask(torch.tensor([[[0, 2], [2, 255]]]), 4)
+        tensor([0., 1., 0.])
+    """
+    present = torch.zeros(256, device=mask.device)
+    present.scatter_(0, mask.flatten().clamp(0, 255), 1.0)
+    return present[1:num_classes]
+
+
+def image_labels(
+    data_samples: Sequence[SegDataSample], num_classes: int, device: torch.device | str
+) -> Tensor:
+    """Stack the image-level labels of a batch.
+
+    ``gt_score`` is used where a sample has it; a sample with a mask alone, as MMSeg's own
+    pipelines give it, is labelled with the classes of its mask.
+
+    Args:
+        num_classes: Classes of the model, background included.
+        device: Where the labels go.
+
+    Shapes:
+        returns: ``(N, num_classes - 1)`` float multi-hot.
+
+    Raises:
+        ValueError: a sample has neither labels nor a mask, or labels of another number of
+            classes.
+    """
+    labels = []
+    for sample in data_samples:
+        if 'gt_score' in sample:
+            label = sample.gt_score
+        elif 'gt_sem_seg' in sample:
+            label = labels_from_mask(sample.gt_sem_seg.data, num_classes)
+        else:
+            raise ValueError(
+                f'image {sample.metainfo.get("img_path", "of the batch")} has no image-level '
+                'labels (gt_score): use an image-level data set with PackWeakInputs, or for '
+                'prediction without tags test_cfg=dict(use_image_labels=False).'
+            )
+        if label.numel() != num_classes - 1:
+            raise ValueError(
+                f'image {sample.metainfo.get("img_path", "of the batch")} is labelled among '
+                f'{label.numel()} foreground classes but the model has num_classes='
+                f'{num_classes}, background included: set num_classes={label.numel() + 1} in '
+                'the model, or train on a data set with the classes of the model.'
+            )
+        labels.append(label)
+    return torch.stack(labels).to(device=device, dtype=torch.float32)

@@ -1,0 +1,101 @@
+"""Product of maps with a normalised affinity matrix that is never kept as a whole."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+EPS = 1e-5
+
+
+def _columns(num_pixels: int, batch: int, max_elements: int, most: int) -> int:
+    """Columns of the affinity that one block holds: at least 1, at most ``most``."""
+    return max(1, min(most, max_elements // max(1, num_pixels * batch)))
+
+
+class _PixelCorrelation(torch.autograd.Function):
+    """``maps @ A`` for ``A`` the column-normalised rectified Gram matrix of ``keys``.
+
+    The affinity is a function of the keys alone, so both passes make it block by block
+    and keep none of it: with ``a = relu(k^T k)`` and ``s_j`` the sum of column j plus 1e-5,
+    ``out_j = maps @ a_j / s_j``. A row of ones beneath the maps yields the sums with the
+    same product.
+    """
+
+    @staticmethod
+    def forward(ctx, keys: Tensor, maps: Tensor, max_elements: int) -> Tensor:
+        batch, _, num_pixels = keys.shape
+        step = _columns(num_pixels, batch, max_elements, num_pixels)
+        with_ones = torch.cat([maps, maps.new_ones(batch, 1, num_pixels)], dim=1)
+        out = torch.empty_like(with_ones)
+        rows = keys.transpose(1, 2)
+        for start in range(0, num_pixels, step):
+            block = torch.bmm(rows, keys[..., start : start + step]).clamp_(min=0)
+            out[..., start : start + step] = torch.bmm(with_ones, block)
+        sums = out[:, -1:] + EPS
+        out = out[:, :-1] / sums
+        ctx.save_for_backward(keys, maps, out, sums)
+        ctx.max_elements = max_elements
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        keys, maps, out, sums = ctx.saved_tensors
+        batch, _, num_pixels = keys.shape
+        # a block of the cosine and one of its gradient live at a time: half the width each
+        step = _columns(num_pixels, batch, ctx.max_elements // 2, (num_pixels + 1) // 2)
+        grad = grad / sums
+        # d out / d a = (maps - out_j) / s_j: the second term is the row of ones' share
+        left = torch.cat([maps, maps.new_ones(batch, 1, num_pixels)], dim=1).transpose(1, 2)
+        right = torch.cat([grad, -(grad * out).sum(1, keepdim=True)], dim=1)
+        rows = keys.transpose(1, 2)
+        grad_keys = torch.zeros_like(keys)
+        grad_maps = torch.zeros_like(maps) if ctx.needs_input_grad[1] else None
+        for start in range(0, num_pixels, step):
+            at = slice(start, start + step)
+            block = torch.bmm(rows, keys[..., at]).clamp_(min=0)
+            if grad_maps is not None:
+                grad_maps.baddbmm_(grad[..., at], block.transpose(1, 2))
+            inner = torch.bmm(left, right[..., at]).mul_(block.sign_())
+            grad_keys[..., at] += torch.bmm(keys, inner)
+            grad_keys.baddbmm_(keys[..., at], inner.transpose(1, 2))
+        return grad_keys, grad_maps, None
+
+
+def pixel_correlation(keys: Tensor, maps: Tensor, *, max_elements: int = 2**27) -> Tensor:
+    """Refine maps by the similarity of pixels: ``maps @ normalise(relu(keys^T keys))``.
+
+    Each column of the rectified affinity is divided by (its sum + 1e-5). The affinity is made
+    in blocks of columns in the forward and again in the backward pass, so that at most one
+    P x P matrix an image is alive, and less where ``max_elements`` says so; the numbers do
+    not depend on it.
+
+    Source: Wang et al., CVPR 2020, Eq. 9, https://arxiv.org/abs/2004.04581
+
+    Args:
+        max_elements: Most elements of the affinity that exist at one time, over the batch;
+            2**27 are 512 MiB of float32.
+
+    Shapes:
+        keys: ``(N, D, P)`` float, one unit vector a pixel.
+        maps: ``(N, C, P)`` float.
+        returns: ``(N, C, P)`` float.
+
+    Raises:
+        ValueError: batch or number of pixels differ, or ``max_elements`` is not positive.
+
+    Example:
+        >>> keys = torch.eye(2)[None]
+        >>> pixel_correlation(keys, torch.tensor([[[1., 3.]]])).round(decimals=2)
+        tensor([[[1., 3.]]])
+    """
+    if keys.ndim != 3 or maps.ndim != 3 or keys.shape[::2] != maps.shape[::2]:
+        raise ValueError(
+            'pixel_correlation: keys must be (N, D, P) and maps (N, C, P) with the same N and '
+            f'P, got {tuple(keys.shape)} and {tuple(maps.shape)}.'
+        )
+    if max_elements < 1:
+        raise ValueError(f'pixel_correlation: max_elements must be positive, got {max_elements}.')
+    return _PixelCorrelation.apply(keys, maps, max_elements)
