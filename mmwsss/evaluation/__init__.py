@@ -1,0 +1,19 @@
+"""How good class activation maps are, and the files that hold them."""
+
+from .cam_curve import CAMCurve, cam_curve, cam_histogram
+from .cam_files import CAMFileError, read_cam_file, write_cam_file
+from .curve_files import read_curve, write_curve
+from .metrics import CAMMetric, CAMWriter
+
+__all__ = [
+    'CAMCurve',
+    'CAMFileError',
+    'CAMMetric',
+    'CAMWriter',
+    'cam_curve',
+    'cam_histogram',
+    'read_cam_file',
+    'read_curve',
+    'write_cam_file',
+    'write_curve',
+]

@@ -1,0 +1,172 @@
+"""Quality of class activation maps at every background score, from one pass over the pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+EPS = 1e-10
+DEFAULT_THRESHOLDS = tuple(i / 100 for i in range(60))
+
+
+def check_thresholds(thresholds: Sequence[float]) -> Tensor:
+    """Return thresholds as the float32 numbers that scores are compared with.
+
+    Args:
+        thresholds: Increasing, at least 0: below 0 a class that is not there would win.
+
+    Shapes:
+        returns: ``(T,)`` float32.
+
+    Raises:
+        ValueError: there is none, they do not increase, or one is negative.
+    """
+    values = torch.tensor([float(t) for t in thresholds], dtype=torch.float32)
+    if not len(values) or not bool((values >= 0).all()) or not bool((values.diff() > 0).all()):
+        raise ValueError(
+            f'thresholds must be increasing numbers of at least 0, got {list(thresholds)}.'
+        )
+    return values
+
+
+def cam_histogram(scores: Tensor, target: Tensor, thresholds: Tensor, *, ignore: int) -> Tensor:
+    """Count pixels by true class, best class and how many thresholds the best score exceeds.
+
+    At threshold t a pixel gets its best class if that score is larger than t, else the
+    background; with equal scores the first class is the best. So these counts hold the label
+    maps at every threshold.
+
+    Args:
+        scores: Normalised maps of all foreground classes; -inf where a class cannot be.
+        target: True classes.
+        thresholds: From :func:`check_thresholds`.
+        ignore: Value of the target that is left out.
+
+    Shapes:
+        scores: ``(K, H, W)`` float.
+        target: ``(H, W)`` integers in 0 ... K, or ``ignore``.
+        thresholds: ``(T,)`` float32.
+        returns: ``(K + 1, K, T + 1)`` int64, sum = pixels that are not ignored.
+
+    Raises:
+        ValueError: sizes differ, the target has another value, or a score is NaN.
+
+    Example:
+        >>> scores = torch.tensor([[[.1, .2]], [[.4, .2]]])  # two classes, two pixels
+        >>> target = torch.tensor([[2, 0]])
+        >>> counts = cam_histogram(scores, target, torch.tensor([.2, .3]), ignore=255)
+        >>> counts.nonzero().tolist()  # the second ties: class 1, not above .2
+        [[0, 0, 0], [2, 1, 2]]
+    """
+    if scores.shape[1:] != target.shape:
+        raise ValueError(
+            f'class activation maps of {tuple(scores.shape[1:])} pixels do not fit a mask of '
+            f'{tuple(target.shape)}'
+        )
+    num_classes, num_bins = len(scores) + 1, len(thresholds) + 1
+    scores, target = scores.float().flatten(1), target.flatten().long()
+    kept = target != ignore
+    target, scores = target[kept], scores[:, kept]
+    wrong = (target < 0) | (target >= num_classes)
+    if bool(wrong.any()):
+        raise ValueError(
+            f'the mask has the value {int(target[wrong][0])}, but the classes are 0 to '
+            f'{num_classes - 1} and {ignore} is ignored'
+        )
+    best, index = scores.max(dim=0)
+    if bool(best.isnan().any()):
+        raise ValueError('the class activation maps hold NaN')
+    # right=False: the number of thresholds strictly below the score, exact at the edges
+    bins = torch.bucketize(best, thresholds.to(best.device), right=False)
+    flat = (target * len(scores) + index) * num_bins + bins
+    counts = torch.bincount(flat, minlength=num_classes * len(scores) * num_bins)
+    return counts.view(num_classes, len(scores), num_bins)
+
+
+@dataclass(frozen=True)
+class CAMCurve:
+    """Counts and figures at T thresholds; classes with background first.
+
+    Source: Wang et al., CVPR 2020, Eqs. 13 and 14, https://arxiv.org/abs/2004.04581
+
+    Args:
+        thresholds: Background scores, ``(T,)``.
+        tp: Pixels of a class that got it, ``(T, K + 1)`` int64, like the next two.
+        pred: Pixels that got a class.
+        gt: Pixels that belong to a class.
+    """
+
+    thresholds: np.ndarray
+    tp: np.ndarray
+    pred: np.ndarray
+    gt: np.ndarray
+
+    @property
+    def iou(self) -> np.ndarray:
+        """Intersection over union, ``(T, K + 1)``, 0 for a class that occurs nowhere."""
+        return self.tp / (self.gt + self.pred - self.tp + EPS)
+
+    @property
+    def miou(self) -> np.ndarray:
+        """Mean over all classes, ``(T,)``, as published: absent classes count as 0."""
+        return self.iou.mean(axis=1)
+
+    @property
+    def num_found(self) -> np.ndarray:
+        """Foreground classes with a true positive, ``(T,)``: those m_FP and m_FN average."""
+        return (self.tp[:, 1:] > 0).sum(axis=1)
+
+    @property
+    def m_fp(self) -> np.ndarray:
+        """Over-activation, ``(T,)``: mean of FP / TP; NaN where no class has a TP."""
+        return self._mean_over_tp(self.pred)
+
+    @property
+    def m_fn(self) -> np.ndarray:
+        """Under-activation, ``(T,)``: mean of FN / TP; NaN where no class has a TP."""
+        return self._mean_over_tp(self.gt)
+
+    @property
+    def best(self) -> int:
+        """Position of the threshold with the highest mIoU, the first of equals."""
+        return int(self.miou.argmax())
+
+    def _mean_over_tp(self, total: np.ndarray) -> np.ndarray:
+        tp, total = self.tp[:, 1:], total[:, 1:]
+        ratio = np.where(tp > 0, (total - tp) / np.maximum(tp, 1), 0).sum(axis=1)
+        return np.where(self.num_found > 0, ratio / np.maximum(self.num_found, 1), np.nan)
+
+
+def cam_curve(counts: np.ndarray, thresholds: Sequence[float] | np.ndarray) -> CAMCurve:
+    """Turn the histogram of all images into the counts at every threshold.
+
+    Args:
+        counts: Sum of what :func:`cam_histogram` gave.
+        thresholds: Those that it was given.
+
+    Shapes:
+        counts: ``(K + 1, K, T + 1)`` int64.
+
+    Example:
+        >>> counts = np.zeros((2, 1, 3), dtype=np.int64)  # one class, two thresholds
+        >>> counts[1, 0] = 1, 2, 3  # three pixels of the class exceed both
+        >>> cam_curve(counts, [.2, .3]).tp.tolist()
+        [[0, 5], [0, 3]]
+    """
+    # pixels of each (true, best) pair whose score exceeds threshold j: bins above j
+    above = counts[..., :0:-1].cumsum(axis=-1)[..., ::-1]  # (K + 1, K, T)
+    above = np.moveaxis(above, -1, 0)  # (T, K + 1, K)
+    gt = counts.sum(axis=(1, 2))
+    pred = above.sum(axis=1)
+    tp = np.diagonal(above[:, 1:], axis1=1, axis2=2)
+    background = (gt.sum() - pred.sum(axis=1), gt[0] - above[:, 0].sum(axis=1))
+    return CAMCurve(
+        thresholds=np.asarray(thresholds, dtype=np.float64),
+        tp=np.concatenate([background[1][:, None], tp], axis=1),
+        pred=np.concatenate([background[0][:, None], pred], axis=1),
+        gt=np.broadcast_to(gt, (len(above), len(gt))),
+    )
