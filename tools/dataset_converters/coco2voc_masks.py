@@ -1,0 +1,169 @@
+"""Draw COCO instances as palette masks in the layout of PASCAL VOC, one PNG an image."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Mapping
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from typing import Any
+
+from mmwsss.datasets import LabelFileError, image_id
+from mmwsss.datasets.class_names import class_names
+from mmwsss.datasets.coco_masks import Instance, MaskTask, write_mask
+from mmwsss.datasets.label_readers import is_instances, short_list
+from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.utils import remove_stale
+from mmwsss.utils.progress import track
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description='Draw COCO instances as index masks: 0 background, 1 the first class. The '
+        'smaller of two instances that overlap lies on top, crowd regions below all. A run that '
+        'was stopped goes on where it was.'
+    )
+    parser.add_argument('src', help='instances file, .json')
+    parser.add_argument('out_dir', help='folder of the masks')
+    parser.add_argument(
+        '--classes',
+        nargs='+',
+        default=['coco'],
+        metavar='CLASS',
+        help='coco, voc, a file with one name a line, or the names, found among the categories '
+        'by name (default: coco)',
+    )
+    parser.add_argument(
+        '--rename',
+        nargs='+',
+        default=[],
+        metavar='CATEGORY=CLASS',
+        help='categories whose class has another name, such as tv=tvmonitor',
+    )
+    parser.add_argument(
+        '--skip-unknown', action='store_true', help='leave categories that are no class undrawn'
+    )
+    parser.add_argument(
+        '--crowd',
+        choices=['ignore', 'class'],
+        default='ignore',
+        help='what crowd regions become: 255, or their class (default: ignore)',
+    )
+    parser.add_argument('--overwrite', action='store_true', help='make masks again that are there')
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=min(os.cpu_count() or 1, 8),
+        help='number of processes (default: one a core, at most 8)',
+    )
+    return parser
+
+
+def category_values(content: Mapping[str, Any], args: argparse.Namespace) -> dict[Any, int]:
+    """Return the value in the mask of every category that has one.
+
+    Raises:
+        LabelFileError: a category with annotations is no class.
+        UsageError: ``--rename`` names something that is not there.
+    """
+    classes = class_names(args.classes)
+    values = {name: value for value, name in enumerate(classes)}
+    names = {category['id']: category['name'] for category in content['categories']}
+    renamed = dict(pair.partition('=')[::2] for pair in args.rename)
+    wrong = [f'{k}={v}' for k, v in renamed.items() if k not in names.values() or v not in values]
+    if wrong:
+        raise UsageError(
+            f'--rename {" ".join(wrong)} does not fit; write CATEGORY=CLASS, a category of '
+            f'{args.src} and a class of --classes.'
+        )
+    names = {key: renamed.get(name, name) for key, name in names.items()}
+    used = {annotation['category_id'] for annotation in content['annotations']}
+    unknown = [names.get(key, key) for key in used if names.get(key) not in values]
+    if unknown and not args.skip_unknown:
+        raise LabelFileError(
+            f'{args.src}: {len(unknown)} categories with annotations are no classes '
+            f'({short_list(unknown)}): add them to --classes, give --rename, or --skip-unknown.'
+        )
+    return {key: values[name] for key, name in names.items() if name in values}
+
+
+def make_tasks(content: Mapping[str, Any], args: argparse.Namespace) -> list[MaskTask]:
+    """Return one task an image, those without annotations included.
+
+    Raises:
+        LabelFileError: two images have one name, or an annotation belongs to no image.
+    """
+    values = category_values(content, args)
+    tasks: dict[Any, MaskTask] = {}
+    for image in content['images']:
+        path = os.path.join(args.out_dir, f'{image_id(image["file_name"])}.png')
+        tasks[image['id']] = MaskTask(path, (image['height'], image['width']), [])
+    if len({task.path for task in tasks.values()}) < len(content['images']):
+        raise LabelFileError(
+            f'{args.src}: two images have the same id or name, and so would have the same mask: '
+            'make the file again.'
+        )
+    for annotation in content['annotations']:
+        key = annotation['image_id']
+        if key not in tasks:
+            raise LabelFileError(
+                f'{args.src}: annotation {annotation.get("id")} belongs to the image {key!r}, '
+                'which is not in the file: make the file again.'
+            )
+        value = values.get(annotation['category_id'])
+        if value is not None:
+            crowd = bool(annotation.get('iscrowd', 0))
+            instance = Instance(value, annotation.get('segmentation'), crowd, annotation.get('id'))
+            tasks[key].instances.append(instance)
+    return list(tasks.values())
+
+
+def load_instances(path: str) -> dict[str, Any]:
+    """Load an instances file, polygons included.
+
+    Raises:
+        LabelFileError: it is not one.
+    """
+    try:
+        with open(path, encoding='utf-8-sig') as file:
+            content = json.load(file)
+    except ValueError as error:
+        raise LabelFileError(f'{path}: not valid JSON ({error}): fetch it again.') from error
+    if not is_instances(content):
+        raise LabelFileError(
+            f'{path}: lacks one of the lists images, annotations and categories of a COCO '
+            'instances file.'
+        )
+    return content
+
+
+def draw(args: argparse.Namespace) -> tuple[int, int]:
+    """Write the masks that are missing; return the numbers of those written and left."""
+    tasks = make_tasks(load_instances(args.src), args)
+    remove_stale(args.out_dir)
+    todo = [task for task in tasks if args.overwrite or not os.path.exists(task.path)]
+    function = partial(write_mask, crowd=args.crowd)
+    for _ in track(function, todo, workers=args.workers, description='masks'):
+        pass
+    return len(todo), len(tasks) - len(todo)
+
+
+def main(args: argparse.Namespace) -> None:
+    """Write the masks, and say how many."""
+    if args.workers < 1:
+        raise UsageError(f'--workers must be at least 1, got {args.workers}.')
+    try:
+        written, kept = draw(args)
+    except KeyError as error:
+        raise UsageError(f'{args.src}: an entry has no {error}; make the file again.') from error
+    except (LabelFileError, BrokenProcessPool, OSError) as error:
+        raise UsageError(str(error)) from error
+    note = f', {kept} were there already (--overwrite makes them again)' if kept else ''
+    print(f'{written} masks written to {args.out_dir}{note}.')
+
+
+if __name__ == '__main__':
+    run_tool(make_parser(), main)

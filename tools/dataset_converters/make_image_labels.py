@@ -1,0 +1,100 @@
+"""Write image-level labels as one file, from VOC XML, COCO JSON, masks or another label file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mmwsss.datasets import ImageLabels, LabelFileError, image_id, read_image_labels
+from mmwsss.datasets.class_names import class_names
+from mmwsss.datasets.image_level_dataset import read_split
+from mmwsss.datasets.label_readers import short_list
+from mmwsss.datasets.label_writers import write_image_labels
+from mmwsss.engine.launch import UsageError, run_tool
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description='Write image-level labels as one file, which the data sets take as '
+        'image_labels. The kind of source is told by its path.'
+    )
+    parser.add_argument(
+        'src',
+        help='folder of VOC annotations (.xml), folder of index masks (.png), COCO instances '
+        '(.json), or a label file (.json, .csv, .npy)',
+    )
+    parser.add_argument(
+        'dst', help='file to write: .json {"image": ["dog"]}, .csv, or .npy (cls_labels.npy)'
+    )
+    parser.add_argument(
+        '--classes',
+        nargs='+',
+        metavar='CLASS',
+        help='voc, coco, a file with one name a line, or the names, in the order of the values '
+        'where the source is masks or .npy (default: voc for .xml, coco for .json)',
+    )
+    parser.add_argument('--split', help='write the images that this file lists, one a line')
+    parser.add_argument(
+        '--drop-empty', action='store_true', help='leave out images that show none of the classes'
+    )
+    return parser
+
+
+def source_classes(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return the class names of the source.
+
+    Raises:
+        UsageError: no classes are given, and the kind of source does not tell them.
+    """
+    if args.classes:
+        return class_names(args.classes)
+    src = Path(args.src)
+    if src.suffix.lower() == '.json':
+        return class_names(['coco'])
+    if src.is_dir() and next(src.glob('*.xml'), None) is not None:
+        return class_names(['voc'])
+    raise UsageError(f'{src} does not tell the classes there are; give them with --classes.')
+
+
+def select(labels: ImageLabels, args: argparse.Namespace) -> ImageLabels:
+    """Return the labels of the split, in its order.
+
+    Raises:
+        UsageError: the source lacks images of the split.
+    """
+    if args.split:
+        names = [image_id(line.split()[0]) for line, _ in read_split(args.split)]
+        missing = [name for name in names if name not in labels]
+        if missing:
+            raise UsageError(
+                f'{args.src} has no labels for {len(missing)} of {len(names)} images of '
+                f'{args.split} ({short_list(missing)}); check both.'
+            )
+        labels = {name: labels[name] for name in names}
+    if args.drop_empty:
+        labels = {name: indices for name, indices in labels.items() if indices}
+    return labels
+
+
+def main(args: argparse.Namespace) -> None:
+    """Write the file, and say how to use it."""
+    try:
+        classes = source_classes(args)
+        images = None
+        if args.split:
+            images = [line.split()[0] for line, _ in read_split(args.split)]
+        labels = select(read_image_labels(args.src, classes, images=images), args)
+        write_image_labels(args.dst, labels, classes)
+    except (LabelFileError, OSError) as error:
+        raise UsageError(str(error)) from error
+    tagged = sum(bool(indices) for indices in labels.values())
+    used = len({k for indices in labels.values() for k in indices})
+    print(
+        f'{args.dst}: {len(labels)} images, {tagged} with tags, {used} of {len(classes) - 1} '
+        f'classes; use it as image_labels="{args.dst}" of a data set.'
+    )
+
+
+if __name__ == '__main__':
+    run_tool(make_parser(), main)
