@@ -1,0 +1,60 @@
+"""Emblems with the masks of the training split: what full supervision reaches."""
+
+dataset_type = 'EmblemsDataset'
+data_root = 'data/emblems'
+data_prefix = dict(img_path='JPEGImages', seg_map_path='SegmentationClass')
+
+train_pipeline = [
+    dict(type='LoadImageChecked'),
+    dict(type='LoadMaskChecked'),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackSegInputs'),
+]
+# one image alone, as init_model and inference_model take it
+test_pipeline = [dict(type='LoadImageChecked'), dict(type='PackSegInputs')]
+eval_pipeline = [
+    dict(type='LoadImageChecked'),
+    dict(type='LoadMaskChecked'),
+    dict(type='PackSegInputs'),
+]
+tta_pipeline = [
+    dict(type='LoadImageChecked'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
+            [dict(type='LoadMaskChecked')],
+            [dict(type='PackSegInputs')],
+        ],
+    ),
+]
+
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=1,
+    persistent_workers=True,
+    drop_last=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='train',
+        data_prefix=data_prefix,
+        pipeline=train_pipeline,
+    ),
+)
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='val',
+        data_prefix=data_prefix,
+        test_mode=True,
+        pipeline=eval_pipeline,
+    ),
+)
+test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
