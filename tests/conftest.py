@@ -1,0 +1,68 @@
+"""What every test starts from: one thread, fixed seeds, MMSegmentation's scope, no leftovers."""
+
+import logging
+import os
+import random
+import sys
+from pathlib import Path
+
+# before NumPy and torch start their pools; the children of a test inherit it
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.visualization import Visualizer
+
+
+def _make_torchvision_importable():
+    """Declare the operators of a torchvision for GPUs that lies beside a torch for CPUs."""
+    try:
+        import torchvision  # noqa: F401
+    except ModuleNotFoundError:
+        return
+    except RuntimeError:
+        for name in [name for name in sys.modules if name.startswith('torchvision')]:
+            del sys.modules[name]
+        boxes = '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor'
+        for operator in ('nms', 'qnms'):
+            torch.library.define(f'torchvision::{operator}', boxes)
+
+
+# MMPretrain needs it, and OneDL's mmseg imports MMPretrain where that is installed
+_make_torchvision_importable()
+import mmwsss  # noqa: E402
+
+torch.set_num_threads(1)
+SINGLETONS = (DefaultScope, MessageHub, MMLogger, Visualizer)
+
+
+@pytest.fixture(scope='session')
+def repo() -> Path:
+    """Return the folder of the checkout."""
+    return Path(mmwsss.__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_state():
+    """Set seeds and scope; afterwards drop what a Runner leaves in MMEngine's globals."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    init_default_scope('mmseg')
+    yield
+    for logger in MMLogger._instance_dict.values():
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.close()
+    for kind in SINGLETONS:
+        for one in (kind, *kind.__subclasses__()):
+            one._instance_dict.clear()
+
+
+def pytest_runtest_setup(item):
+    """Skip what needs MMPretrain where it is missing."""
+    if item.get_closest_marker('mmpretrain'):
+        pytest.importorskip('mmpretrain.models', reason='needs requirements/mmpretrain.txt')

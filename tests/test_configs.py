@@ -1,0 +1,128 @@
+"""Every config is found, parsed, built in a tiny form and trained for one step."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.structures import PixelData
+from mmseg.registry import METRICS, MODELS, TRANSFORMS
+from mmseg.structures import SegDataSample
+
+pytestmark = pytest.mark.stack
+CONFIGS = Path(__file__).parents[1] / 'configs'
+FOUND = sorted(p for p in CONFIGS.rglob('*.py') if '_base_' not in p.parts)
+NAMES = [str(p.relative_to(CONFIGS)) for p in FOUND]
+PROMISED = {
+    'cam/cam_r38_voc.py',
+    'cam/cam_r50_voc.py',
+    'cam/cam_mit-b1_voc.py',
+    'cam/cam_mmpretrain-r50_voc.py',
+    'cam/deeplabv3plus_r50_cam-aux_voc.py',
+    'seam/seam_r38_voc.py',
+    'seam/seam_r38_coco.py',
+    'seam/seam_mit-b1_voc.py',
+}
+SIZE = 64
+TINY_BACKBONES = dict(
+    ResNet38d=dict(width=1 / 16, depths=(1, 1, 1, 1, 1, 1)),
+    MixVisionTransformer=dict(
+        embed_dims=8, num_layers=[1] * 4, num_heads=[1, 1, 2, 2], sr_ratios=[1] * 4
+    ),
+    ResNet=dict(base_channels=4, stem_channels=4),
+    ResNetV1c=dict(base_channels=4, stem_channels=4),
+)
+
+
+def test_promised_configs_are_there():
+    assert set(NAMES) >= PROMISED
+
+
+def set_channels(model, widths, index):
+    """Give a head or a refiner the channels of the tiny backbone's outputs."""
+    if 'in_channels' in model:
+        model['in_channels'] = widths[index]
+
+
+def shrink(model):
+    """Make the model of a config small; which parts it has stays as it is."""
+    backbone = model['backbone']
+    name = backbone['type'].split('.')[-1]
+    backbone.update(TINY_BACKBONES[name], init_cfg=None)
+    if backbone['type'].startswith('mmpretrain'):
+        backbone['expansion'] = 4
+    built = MODELS.build(backbone)
+    widths = [x.shape[1] for x in built(torch.randn(2, 3, SIZE, SIZE))]
+    model['data_preprocessor']['size'] = (SIZE, SIZE)
+    for part in ('cam_head', 'decode_head', 'auxiliary_head'):
+        if part in model:
+            set_channels(model[part], widths, model[part].get('in_index', -1))
+    if 'decode_head' in model:
+        model['decode_head'].update(channels=8, norm_cfg=dict(type='BN'))
+        if 'c1_in_channels' in model['decode_head']:
+            model['decode_head'].update(c1_in_channels=widths[0], c1_channels=4)
+        backbone['norm_cfg'] = dict(type='BN', requires_grad=True)
+    if 'pcm' in model:
+        indices = model['pcm']['in_indices']
+        model['pcm']['in_channels'] = [widths[i] for i in indices]
+        model['pcm'].update(embed_channels=[4] * len(indices), channels=8)
+    return model
+
+
+def samples(num_classes):
+    out = []
+    for i in range(2):
+        sample = SegDataSample(metainfo=dict(valid_box=(0, 0, SIZE, SIZE - i)))
+        score = torch.zeros(num_classes - 1)
+        score[i] = 1
+        mask = torch.full((1, SIZE, SIZE), i + 1)
+        sample.set_data(dict(gt_score=score, gt_sem_seg=PixelData(data=mask)))
+        out.append(sample)
+    return out
+
+
+@pytest.mark.parametrize(
+    'name',
+    [pytest.param(n, marks=pytest.mark.mmpretrain) if 'mmpretrain' in n else n for n in NAMES],
+)
+@pytest.mark.filterwarnings('ignore')  # MMSeg's heads and backbones scold their own defaults
+def test_config_trains_a_step(name):
+    cfg = Config.fromfile(CONFIGS / name, import_custom_modules='mmpretrain' in name)
+    assert cfg.default_scope == 'mmseg'
+    assert cfg.custom_imports['imports'][0] == 'mmwsss'
+    model = MODELS.build(shrink(cfg.model)).train()
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    head = cfg.model.get('cam_head') or cfg.model.get('decode_head')
+    inputs = [torch.randint(0, 255, (3, SIZE, SIZE), dtype=torch.uint8) for _ in range(2)]
+    batch = dict(inputs=inputs, data_samples=samples(head['num_classes']))
+    before = [p.detach().clone() for p in model.parameters() if p.requires_grad]
+    for group in wrapper.optimizer.param_groups:
+        group['lr'] = 1e-3
+    log = model.train_step(batch, wrapper)
+    assert all(torch.isfinite(value).all() for value in log.values())
+    after = [p for p in model.parameters() if p.requires_grad]
+    moved = [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
+    assert sum(moved) / len(moved) > 0.9
+    with torch.no_grad():
+        outputs = model.eval()(inputs[0][None].float(), mode='tensor')
+    assert outputs is not None
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_pipelines_and_evaluators_of_a_config_are_registered(name):
+    cfg = Config.fromfile(CONFIGS / name, import_custom_modules=False)
+    loaders = [cfg.train_dataloader, cfg.test_dataloader]
+    for pipeline in (*(loader.dataset.pipeline for loader in loaders), cfg.test_pipeline):
+        for step in pipeline:
+            TRANSFORMS.build(step)
+    for step in cfg.tta_pipeline:
+        TRANSFORMS.build(step)
+    evaluators = cfg.test_evaluator
+    for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
+        METRICS.build(evaluator)
+    # masks stay closed while training on tags
+    weak = 'cam_head' in cfg.model and 'decode_head' not in cfg.model
+    steps = {step.type for step in cfg.train_dataloader.dataset.pipeline}
+    assert not (weak and steps & {'LoadMaskChecked', 'LoadAnnotations'})
+    assert not (weak and cfg.get('val_dataloader'))

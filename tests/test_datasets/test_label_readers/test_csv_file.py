@@ -1,0 +1,72 @@
+"""CSV files as spreadsheets and people write them."""
+
+import pytest
+
+from mmwsss.datasets import LabelFileError, read_image_labels
+
+CLASSES = ('background', 'dog', 'person', 'cat')
+EXPECTED = {'a': (0, 1), 'b': ()}
+
+
+def read(tmp_path, content: bytes, classes=CLASSES):
+    path = tmp_path / 'labels.csv'
+    path.write_bytes(content)
+    return read_image_labels(path, classes)
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        b'image,labels\na.jpg,dog;person\nb.jpg,\n',
+        b'\xef\xbb\xbfimage,labels\na.jpg,dog;person\nb.jpg,\n',
+        b'image,labels\r\na.jpg,person;dog\r\n\r\nb.jpg,\r\n',
+        b'"image","labels"\n"a.jpg","dog,person"\n"b.jpg",""\n',
+        b'image;labels\na.jpg;dog,person\nb.jpg;\n',
+        b'image;labels\na.jpg;"dog;person"\nb.jpg;\n',
+        b'Image; Labels\na.jpg; dog | person\nb.jpg;\n',
+        b'image\tlabels\na\tdog;person;\nb\t\n',
+        b'labels,by,image\ndog;person,me,x/a.jpg\n,you,b.jpg\n',
+        b'image,labels\na.jpg,dog;person,,\nb.jpg,,\n',
+    ],
+    ids=[
+        'plain',
+        'byte order mark',
+        'CRLF and an empty line',
+        'quotes',
+        'semicolons',
+        'quoted semicolons',
+        'spaces and bars',
+        'tabs',
+        'further columns',
+        'trailing delimiters',
+    ],
+)
+def test_variants_are_read_alike(tmp_path, content):
+    assert read(tmp_path, content) == EXPECTED
+
+
+def test_a_separator_within_a_class_name_does_not_separate(tmp_path):
+    content = b'image,labels\na.jpg,"wall, brick;dog"\n'
+    assert read(tmp_path, content, ('background', 'dog', 'wall, brick')) == {'a': (0, 1)}
+
+
+@pytest.mark.parametrize(
+    'content, match',
+    [
+        (b'a.jpg,dog\n', r'labels\.csv, line 1: received .a\.jpg,dog. where the column names'),
+        (b'', r"line 1: received '' where"),
+        (b'image,labels\na.jpg,dgo\n', "line 2: unknown class 'dgo'.*did you mean 'dog'"),
+        (
+            b'image,labels\na.jpg,dog\nb,cat\na,cat\n',
+            "image 'a' has two entries, line 2 and line 4",
+        ),
+        (b'image,labels\na.jpg,dog,cat\n', 'line 2: 3 fields where the header has 2: separate'),
+        (b'image,labels\na.jpg\n', 'line 2: 1 fields where the header has 2'),
+        (b'image,labels\na.jpg,"dog\n', 'not valid CSV .*: check the quotes'),
+        (b'image,labels\n\xe4.jpg,dog\n', 'byte 13 is not UTF-8 text: save the file as UTF-8'),
+    ],
+    ids=['header', 'empty', 'class', 'twice', 'many', 'few', 'quotes', 'encoding'],
+)
+def test_what_is_wrong_is_named_with_its_line(tmp_path, content, match):
+    with pytest.raises(LabelFileError, match=match):
+        read(tmp_path, content)

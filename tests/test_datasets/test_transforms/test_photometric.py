@@ -1,0 +1,104 @@
+"""Colours against those of PIL, which torchvision's ColorJitter uses."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from mmwsss.datasets import JitterColor
+from mmwsss.datasets.transforms import photometric
+
+
+@pytest.fixture
+def picture():
+    """Random RGB picture with all levels."""
+    return np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+
+
+def difference(ours_bgr, expected_rgb):
+    return np.abs(ours_bgr[..., ::-1].astype(int) - np.asarray(expected_rgb).astype(int))
+
+
+@pytest.mark.parametrize('factor', [0.0, 0.7, 1.0, 1.3, 2.5])
+@pytest.mark.parametrize(
+    'name, enhancer',
+    [
+        ('brightness', ImageEnhance.Brightness),
+        ('contrast', ImageEnhance.Contrast),
+        ('saturation', ImageEnhance.Color),
+    ],
+)
+def test_levels_are_those_of_pil(picture, name, enhancer, factor):
+    expected = enhancer(Image.fromarray(picture)).enhance(factor)
+    ours = getattr(photometric, f'adjust_{name}')(np.ascontiguousarray(picture[..., ::-1]), factor)
+    assert difference(ours, expected).max() <= 2
+
+
+@pytest.mark.parametrize('shift', [-0.5, -0.1, 0.0, 0.1, 0.5])
+def test_hue_is_turned_as_pil_does_it(picture, shift):
+    hue, saturation, value = Image.fromarray(picture).convert('HSV').split()
+    turned = (np.asarray(hue).astype(int) + int(shift * 255)) % 256
+    expected = Image.merge('HSV', (Image.fromarray(turned.astype(np.uint8)), saturation, value))
+    ours = photometric.adjust_hue(np.ascontiguousarray(picture[..., ::-1]), shift)
+    apart = difference(ours, expected.convert('RGB'))
+    # both round hue and saturation to 8 bits, in different ways
+    assert apart.mean() < 1.5 and apart.max() <= 14
+
+
+def test_a_third_of_the_circle_exchanges_the_channels():
+    red_bgr = np.zeros((1, 1, 3), np.uint8)
+    red_bgr[..., 2] = 240
+    blue, green, red = photometric.adjust_hue(red_bgr, 1 / 3)[0, 0]
+    assert green == 240 and blue <= 4 and red <= 4
+
+
+def test_grey_stays_grey():
+    grey = np.full((2, 2, 3), 77, np.uint8)
+    changed = JitterColor(0.3, 0.3, saturation=0.3, hue=0.1)({'img': grey})['img']
+    assert (changed == changed[..., :1]).all()
+
+
+def drawn_factors(monkeypatch, transform, rounds=300):
+    calls = []
+    for name in ('brightness', 'contrast', 'saturation', 'hue'):
+
+        def record(image, factor, name=name):
+            calls.append((name, factor))
+            return image
+
+        monkeypatch.setattr(photometric, f'adjust_{name}', record)
+    for _ in range(rounds):
+        transform({'img': np.zeros((1, 1, 3), np.uint8)})
+    return calls
+
+
+def test_ranges_and_order_of_colorjitter(monkeypatch):
+    calls = drawn_factors(monkeypatch, JitterColor(0.3, 1.5, saturation=0.2, hue=0.1))
+    limits = {
+        'brightness': (0.7, 1.3),
+        'contrast': (0.0, 2.5),
+        'saturation': (0.8, 1.2),
+        'hue': (-0.1, 0.1),
+    }
+    for name, (low, high) in limits.items():
+        factors = [factor for called, factor in calls if called == name]
+        assert len(factors) == 300
+        width = high - low
+        assert low <= min(factors) < low + 0.1 * width < high - 0.1 * width < max(factors) <= high
+    orders = {tuple(name for name, _ in calls[i : i + 4]) for i in range(0, len(calls), 4)}
+    assert len(orders) == 24
+
+
+def test_what_is_zero_is_left_alone(monkeypatch):
+    calls = drawn_factors(monkeypatch, JitterColor(contrast=0.3), rounds=3)
+    assert [name for name, _ in calls] == ['contrast'] * 3
+
+
+@pytest.mark.parametrize('name, value', [('brightness', -0.1), ('hue', 0.6), ('contrast', -1)])
+def test_wrong_ranges_are_named(name, value):
+    with pytest.raises(ValueError, match=f'JitterColor: received {name}={value} where 0 to'):
+        JitterColor(**{name: value})
+
+
+def test_shows_itself():
+    transform = JitterColor(0.3, hue=0.1)
+    assert eval(repr(transform)).ranges == transform.ranges

@@ -1,0 +1,98 @@
+"""Sizes and interpolation of the resizing transforms."""
+
+import numpy as np
+import pytest
+from mmseg.registry import TRANSFORMS
+from PIL import Image
+
+from mmwsss.datasets import ResizeLongSide, ScaleImage
+
+
+def sample(height, width):
+    rng = np.random.default_rng(0)
+    return {'img': rng.integers(0, 255, (height, width, 3), np.uint8)}
+
+
+@pytest.mark.parametrize('shape', [(30, 40), (40, 30), (35, 35)])
+def test_long_side_is_uniform_and_the_other_follows(shape):
+    seen = set()
+    for _ in range(80):
+        results = ResizeLongSide(20, 23)(sample(*shape))
+        height, width = results['img'].shape[:2]
+        long = max(height, width)
+        seen.add(long)
+        assert min(height, width) == int(round(min(shape) * long / max(shape)))
+    assert seen == {20, 21, 22, 23}
+
+
+def test_pixels_are_pils():
+    before = sample(30, 40)
+    after = ResizeLongSide(61, 61)(dict(before))
+    expected = Image.fromarray(before['img']).resize((61, 46), Image.Resampling.BICUBIC)
+    assert (after['img'] == np.asarray(expected)).all()
+
+
+def test_fields_are_those_of_mmcv():
+    results = ResizeLongSide(20, 20)(sample(30, 40))
+    assert results['img_shape'] == (15, 20)
+    assert results['scale'] == (20, 15)
+    assert results['scale_factor'] == (0.5, 0.5)
+    assert results['keep_ratio'] is True
+
+
+@pytest.mark.parametrize('transform', [ResizeLongSide(20, 20), ScaleImage(0.5)])
+def test_a_loaded_mask_is_resized_without_mixing(transform):
+    results = sample(30, 40)
+    results['gt_seg_map'] = np.full((30, 40), 255, np.uint8)
+    results['gt_seg_map'][:, 20:] = 3
+    results = transform(results)
+    assert results['gt_seg_map'].shape == (15, 20)
+    assert set(np.unique(results['gt_seg_map'])) == {3, 255}
+    assert (results['gt_seg_map'][:, 10:] == 3).all()
+
+
+@pytest.mark.parametrize(
+    'factor, divisor, shape, expected',
+    [
+        (0.5, 1, (5, 7), (2, 4)),  # 2.5 and 3.5: to the even number
+        (1.5, 1, (5, 7), (8, 10)),  # 7.5 and 10.5
+        (1.0, 1, (5, 7), (5, 7)),
+        (0.01, 1, (5, 7), (1, 1)),
+        (1.0, 16, (32, 33), (32, 48)),
+        (0.5, 16, (32, 33), (16, 16)),
+    ],
+)
+def test_scaled_sizes(factor, divisor, shape, expected):
+    results = ScaleImage(factor, divisor)(sample(*shape))
+    assert results['img'].shape[:2] == results['img_shape'] == expected
+
+
+def test_scale_1_keeps_the_pixels():
+    before = sample(5, 7)
+    assert ScaleImage(1.0)(dict(before))['img'] is before['img']
+
+
+@pytest.mark.parametrize(
+    'config, match',
+    [
+        ({'type': 'ResizeLongSide', 'min_size': 5, 'max_size': 4}, 'min_size=5 and max_size=4'),
+        ({'type': 'ResizeLongSide', 'min_size': 0, 'max_size': 4}, 'min_size=0'),
+        ({'type': 'ScaleImage', 'scale_factor': 0}, 'scale_factor=0'),
+        (
+            {'type': 'ScaleImage', 'scale_factor': 1, 'size_divisor': 0},
+            'scale_factor=1 and size_divisor=0',
+        ),
+        (
+            {'type': 'ScaleImage', 'scale_factor': 1, 'interpolation': 'cubic'},
+            "interpolation='cubic' where one of nearest",
+        ),
+    ],
+)
+def test_wrong_arguments_are_named(config, match):
+    with pytest.raises(ValueError, match=f'{config["type"]}: received {match}'):
+        TRANSFORMS.build(config)
+
+
+@pytest.mark.parametrize('transform', [ResizeLongSide(1, 2), ScaleImage(2.0)])
+def test_show_themselves(transform):
+    assert eval(repr(transform)).__dict__ == transform.__dict__
