@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -209,4 +210,7 @@ def _leave_group() -> None:
     from torch import distributed
 
     if distributed.is_available() and distributed.is_initialized():
+        # the runner, which refers to itself, keeps the group's threads alive through the wrapped
+        # model; a thread that outlives the interpreter aborts the process now and then
+        gc.collect()
         distributed.destroy_process_group()

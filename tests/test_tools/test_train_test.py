@@ -314,6 +314,38 @@ def test_two_processes_train_and_evaluate_on_cpus(config, tmp_path):
     assert metrics(tmp_path / 'alone')['mIoU'] == together
 
 
+LEAVING = """
+import argparse
+from pathlib import Path
+
+import torch
+from torch import distributed
+
+from mmwsss.engine.launch import run_tool
+
+
+def train(args):
+    distributed.init_process_group('gloo', init_method='file://{store}', rank=0, world_size=1)
+    model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1))
+    model(torch.ones(1, 1)).sum().backward()
+    model.itself = [model]  # as a runner refers to itself
+
+
+run_tool(argparse.ArgumentParser(), train, [])
+print([path.read_text().strip() for path in Path('/proc/self/task').glob('*/comm')])
+"""
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
+def test_no_thread_of_the_group_outlives_a_tool(tmp_path):
+    """One that does aborts the interpreter at its end, now and then."""
+    script = LEAVING.format(store=tmp_path / 'store')
+    argv = [sys.executable, '-W', 'ignore', '-c', script]
+    out = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert 'python' in out
+    assert 'gloo' not in out
+
+
 def test_config_for_processes_on_cpus(config, monkeypatch):
     cfg = Config.fromfile(config)
     cfg.launcher, cfg.find_unused_parameters = 'pytorch', True
