@@ -28,9 +28,11 @@ model = dict(
     ),
     pcm=dict(
         type='PixelCorrelation',
-        in_channels=(32, 64),
-        in_indices=(1, 2),
-        embed_channels=(16, 32),
+        # the shallowest: behind them this backbone has one block a stage, and its features tell
+        # the emblem from the rest, not one body from another
+        in_channels=(16,),
+        in_indices=(0,),
+        embed_channels=(32,),
         channels=48,
     ),
     transformation=dict(type='EquivariantRescale', scale=0.3),
