@@ -10,6 +10,8 @@ PY := $(VENV)/bin/python
 PIP := "$(PY)" -m pip --disable-pip-version-check --quiet
 CHECKED := $(wildcard $(addprefix mmwsss/,ops datasets apis))
 
+# threads that wait in a loop make a training 10 times slower when a core is shared with anything
+export OMP_WAIT_POLICY ?= PASSIVE
 # python -m puts the checkout first, its children need to be told
 export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 
