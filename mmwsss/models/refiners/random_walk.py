@@ -1,0 +1,118 @@
+"""Random walk of class activation maps along the affinities of AffinityNet or IRN."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from mmwsss.ops import feature_affinity, path_maximum, random_walk
+
+Affinity = Literal['features', 'boundary']
+Pairs = Literal['all', 'published']
+
+
+@MODELS.register_module()
+class RandomWalk(nn.Module):
+    """Random walk that spreads maps where a network sees no change of object.
+
+    With ``affinity='features'`` two cells are alike as far as their features are (AffinityNet):
+    ``exp(-mean |difference|)``. With ``affinity='boundary'`` they are alike unless a boundary
+    lies between them (IRN): one minus the largest boundary probability on the path; and maps
+    start as ``cams * (1 - boundary)``. No parameters, no gradient.
+
+    Source: Ahn and Kwak, CVPR 2018, https://arxiv.org/abs/1803.10464; Ahn et al., CVPR 2019,
+    https://arxiv.org/abs/1904.05044
+
+    Args:
+        beta: Exponent applied to every affinity; larger trusts weak links less.
+        num_steps: Length of the walk.
+        affinity: What :meth:`forward` gets as guide, ``'features'`` or ``'boundary'``.
+        pairs: ``'all'``, or ``'published'`` for the pairs of AffinityNet's published code:
+            only those of cells with a partner in every direction, which leaves some cells at
+            the border alone, and a smaller radius on maps below 11 cells.
+        radius: Of the disc of partners, in cells.
+
+    Raises:
+        ValueError: an argument is out of range, or ``pairs='published'`` comes with
+            ``affinity='boundary'``, whose published walk has all pairs.
+    """
+
+    def __init__(
+        self,
+        beta: float,
+        num_steps: int,
+        *,
+        affinity: Affinity = 'features',
+        pairs: Pairs = 'all',
+        radius: int = 5,
+    ) -> None:
+        super().__init__()
+        if beta <= 0 or num_steps < 0 or radius < 2:
+            raise ValueError(
+                'RandomWalk: beta must be positive, num_steps not negative and radius at least '
+                f'2, got {beta}, {num_steps} and {radius}.'
+            )
+        if affinity not in get_args(Affinity) or pairs not in get_args(Pairs):
+            raise ValueError(
+                f'RandomWalk: affinity must be one of {get_args(Affinity)} and pairs one of '
+                f'{get_args(Pairs)}, got {affinity!r} and {pairs!r}.'
+            )
+        if affinity == 'boundary' and pairs == 'published':
+            raise ValueError(
+                "RandomWalk: pairs='published' is AffinityNet's list; the published walk along "
+                "boundaries has all pairs, so leave pairs at 'all'."
+            )
+        self.beta = beta
+        self.num_steps = num_steps
+        self.affinity = affinity
+        self.pairs = pairs
+        self.radius = radius
+
+    def _affinities(self, guide: Tensor, radius: int) -> Tensor:
+        """Return ``(N, n, h, w)``: what lies beyond the border does not count in the walk."""
+        border = (radius - 1, radius - 1, 0, radius - 1)
+        if self.affinity == 'boundary':
+            return 1 - path_maximum(F.pad(guide, border), radius)
+        if self.pairs == 'all':
+            return feature_affinity(F.pad(guide, border), radius)
+        return F.pad(feature_affinity(guide, radius), border)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor | None, cams: Tensor, guide: Tensor) -> Tensor:
+        """Refine the maps of a batch of images.
+
+        Shapes:
+            images: not used, as the guide was made from them.
+            cams: ``(N, C, h, w)`` float.
+            guide: ``(N, D, h, w)`` features, or ``(N, 1, h, w)`` boundary probabilities.
+            returns: ``(N, C, h, w)`` float32.
+
+        Raises:
+            ValueError: the guide is not of the size of the maps, or has not one channel where
+                it is a boundary.
+        """
+        channels = guide.shape[1:2] if self.affinity == 'features' else (1,)
+        if cams.ndim != 4 or guide.shape != (len(cams), *channels, *cams.shape[2:]):
+            raise ValueError(
+                f'RandomWalk: cams must be (N, C, h, w) and the {self.affinity} '
+                f'(N, {"D" if self.affinity == "features" else 1}, h, w) with the same N, h and '
+                f'w, got {tuple(cams.shape)} and {tuple(guide.shape)}; resize the maps first.'
+            )
+        cams, guide, radius = cams.float(), guide.float(), self.radius
+        if self.affinity == 'boundary':
+            cams = cams * (1 - guide)
+        if self.pairs == 'published':
+            radius = min(radius, (min(cams.shape[2:]) - 1) // 2)
+            if radius < 2:  # no pairs at all
+                return cams.clone()
+        return random_walk(
+            cams,
+            self._affinities(guide, radius),
+            radius=radius,
+            beta=self.beta,
+            num_steps=self.num_steps,
+        )

@@ -1,0 +1,136 @@
+"""Pixel-adaptive refinement: maps averaged over neighbours of a similar colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SOFTNESS = 0.3  # of both kernels, in standard deviations
+POSITION_WEIGHT = 0.01
+EPS = 1e-8
+AROUND = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
+
+
+def _neighbors(maps: Tensor, dilations: Sequence[int]) -> Iterator[Tensor]:
+    """Yield the maps seen from each neighbour, as views of one padded copy."""
+    height, width = maps.shape[2:]
+    reach = max(dilations)
+    padded = F.pad(maps, (reach,) * 4, mode='replicate')
+    for dilation in dilations:
+        for dy, dx in AROUND:
+            top, left = reach + dy * dilation, reach + dx * dilation
+            yield padded[:, :, top : top + height, left : left + width]
+
+
+def _position_weights(dilations: Sequence[int]) -> list[float]:
+    """Return the share of each neighbour that its distance alone gives it."""
+    distances = torch.tensor(
+        [d * (dy * dy + dx * dx) ** 0.5 for d in dilations for dy, dx in AROUND],
+        dtype=torch.float64,
+    )
+    scaled = distances / (distances.std() + EPS) / SOFTNESS
+    return torch.softmax(-scaled.square(), dim=0).mul_(POSITION_WEIGHT).tolist()
+
+
+@torch.no_grad()
+def pixel_adaptive_weights(images: Tensor, dilations: Sequence[int]) -> Tensor:
+    """Return the weight of every neighbour of every pixel.
+
+    A neighbour counts by its colour, ``softmax(-mean_c (|difference| / (std + 1e-8) / 0.3)^2)``
+    with the standard deviation of a channel over the neighbours, and a little by its distance,
+    0.01 times a softmax of the same form; the sum is 1.01. No gradient flows.
+
+    Source: Ru et al., CVPR 2022, Eqs. 8 and 9, https://arxiv.org/abs/2203.02664
+
+    Args:
+        dilations: Distances in pixels at which the 8 neighbours are taken; the border is
+            replicated.
+
+    Shapes:
+        images: ``(N, 3, H, W)`` float in [0, 1].
+        returns: ``(N, 8 * len(dilations), H, W)`` float32.
+
+    Raises:
+        ValueError: ``images`` has not four dimensions, or a dilation is not positive.
+
+    Example:
+        >>> image = torch.tensor([0., 0., 1., 1.]).expand(1, 3, 1, 4)
+        >>> pixel_adaptive_weights(image, [1])[0, 3:5, 0].round(decimals=2)
+        tensor([[0.1300, 0.2000, 0.0000, 0.1300],
+                [0.1300, 0.0000, 0.2000, 0.1300]])
+    """
+    if images.ndim != 4:
+        raise ValueError(
+            f'pixel_adaptive_weights: images must be (N, 3, H, W), got {tuple(images.shape)}.'
+        )
+    if not dilations or min(dilations) < 1:
+        raise ValueError(
+            f'pixel_adaptive_weights: dilations must be positive, got {tuple(dilations)}.'
+        )
+    images = images.float()
+    views = list(_neighbors(images, dilations))
+    mean = torch.zeros_like(images)
+    for view in views:
+        mean.add_(view, alpha=1 / len(views))
+    std = torch.zeros_like(images)
+    for view in views:
+        difference = view - mean
+        std.addcmul_(difference, difference)
+    std.div_(len(views) - 1).sqrt_()
+    factor = std.add_(EPS).mul_(SOFTNESS).square_().mul_(-images.shape[1]).reciprocal_()
+    weights = images.new_empty(len(images), len(views), *images.shape[2:])
+    for k, view in enumerate(views):
+        torch.sum((view - images).square_().mul_(factor), dim=1, out=weights[:, k])
+    # a softmax in place: nothing else here is as large
+    weights.sub_(weights.amax(dim=1, keepdim=True)).exp_()
+    weights.div_(weights.sum(dim=1, keepdim=True))
+    for k, share in enumerate(_position_weights(dilations)):
+        weights[:, k].add_(share)
+    return weights
+
+
+@torch.no_grad()
+def pixel_adaptive_refine(
+    maps: Tensor, weights: Tensor, dilations: Sequence[int], *, num_iters: int
+) -> Tensor:
+    """Replace every map by the weighted sum over each pixel's neighbours, again and again.
+
+    Source: Ru et al., CVPR 2022, Eq. 10, https://arxiv.org/abs/2203.02664
+
+    Args:
+        dilations: Those that the weights were made with.
+        num_iters: How often.
+
+    Shapes:
+        maps: ``(N, C, H, W)`` float.
+        weights: ``(N, 8 * len(dilations), H, W)`` of :func:`pixel_adaptive_weights`.
+        returns: ``(N, C, H, W)`` float32; no gradient flows.
+
+    Raises:
+        ValueError: the shapes do not fit each other, or ``num_iters`` is not positive.
+
+    Example:
+        >>> image = torch.tensor([0., 0., 1., 1.]).expand(1, 3, 1, 4)
+        >>> weights = pixel_adaptive_weights(image, [1])
+        >>> cam = torch.tensor([0., 1., 0., 0.]).view(1, 1, 1, 4)
+        >>> pixel_adaptive_refine(cam, weights, [1], num_iters=2).round(decimals=2)
+        tensor([[[[0.3900, 0.3900, 0.0000, 0.0000]]]])
+    """
+    if weights.shape != (len(maps), 8 * len(dilations), *maps.shape[2:]) or maps.ndim != 4:
+        raise ValueError(
+            'pixel_adaptive_refine: maps must be (N, C, H, W) and weights '
+            f'(N, {8 * len(dilations)}, H, W) of the same N, H and W for {len(dilations)} '
+            f'dilations, got {tuple(maps.shape)} and {tuple(weights.shape)}.'
+        )
+    if num_iters < 1:
+        raise ValueError(f'pixel_adaptive_refine: num_iters must be at least 1, got {num_iters}.')
+    maps = maps.float()
+    for _ in range(num_iters):
+        out = torch.zeros_like(maps)
+        for k, view in enumerate(_neighbors(maps, dilations)):
+            out.addcmul_(view, weights[:, k, None])
+        maps = out
+    return maps

@@ -1,0 +1,127 @@
+"""Pixel-adaptive refinement against the formula, one neighbour after the other."""
+
+import pytest
+import torch
+
+from mmwsss.ops import pixel_adaptive_refine, pixel_adaptive_weights
+from tests.large_tensors import LargeTensors
+
+AROUND = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
+
+
+def gather(maps, dilations):
+    """Return ``(N, C, neighbours, H, W)`` by indices cut to the border."""
+    rows, columns = torch.arange(maps.shape[2]), torch.arange(maps.shape[3])
+    seen = [
+        maps[:, :, (rows + d * dy).clamp(0, len(rows) - 1)][
+            ..., (columns + d * dx).clamp(0, len(columns) - 1)
+        ]
+        for d in dilations
+        for dy, dx in AROUND
+    ]
+    return torch.stack(seen, dim=2)
+
+
+def plain_weights(images, dilations):
+    seen = gather(images, dilations)
+    color = -(((seen - images[:, :, None]).abs() / (seen.std(2, keepdim=True) + 1e-8) / 0.3) ** 2)
+    far = torch.tensor([d * (dy**2 + dx**2) ** 0.5 for d in dilations for dy, dx in AROUND])
+    position = -((far / (far.std() + 1e-8) / 0.3) ** 2)
+    return color.mean(1).softmax(1) + 0.01 * position.softmax(0).view(1, -1, 1, 1)
+
+
+@pytest.mark.parametrize('dilations', [(1,), (1, 2, 4), (3, 24)])
+@pytest.mark.parametrize('size', [(7, 9), (8, 3), (1, 6), (5, 1)])
+def test_follows_the_formula(size, dilations):
+    images, maps = torch.rand(2, 3, *size), torch.rand(2, 4, *size)
+    weights = pixel_adaptive_weights(images, dilations)
+    torch.testing.assert_close(weights, plain_weights(images, dilations), rtol=1e-4, atol=1e-6)
+    expected = maps
+    for _ in range(3):
+        expected = (gather(expected, dilations) * weights[:, None]).sum(2)
+    torch.testing.assert_close(
+        pixel_adaptive_refine(maps, weights, dilations, num_iters=3), expected
+    )
+
+
+def test_weights_of_a_pixel_sum_to_a_little_more_than_one():
+    weights = pixel_adaptive_weights(torch.rand(1, 3, 6, 5), (1, 3))
+    torch.testing.assert_close(weights.sum(1), torch.full((1, 6, 5), 1.01))
+
+
+@pytest.mark.parametrize('size', [(1, 1), (4, 4)])
+def test_neighbours_of_one_colour_count_alike_but_for_distance(size):
+    weights = pixel_adaptive_weights(torch.full((1, 3, *size), 0.7), (1,))
+    axis, diagonal = weights[0, 1], weights[0, 0]
+    assert (axis > diagonal).all()
+    torch.testing.assert_close(diagonal, torch.full(size, 1 / 8), rtol=0, atol=0.0025)
+    torch.testing.assert_close(4 * (axis + diagonal), torch.full(size, 1.01))
+
+
+def test_a_batch_is_each_image_alone():
+    images, maps = torch.rand(3, 3, 6, 7), torch.rand(3, 2, 6, 7)
+    weights = pixel_adaptive_weights(images, (1, 2))
+    out = pixel_adaptive_refine(maps, weights, (1, 2), num_iters=2)
+    for i in range(3):
+        alone = pixel_adaptive_weights(images[i : i + 1], (1, 2))
+        assert torch.equal(alone, weights[i : i + 1])
+        alone = pixel_adaptive_refine(maps[i : i + 1], alone, (1, 2), num_iters=2)
+        assert torch.equal(alone, out[i : i + 1])
+
+
+def test_holds_nothing_larger_than_weights_and_padded_maps():
+    images, maps = torch.rand(2, 3, 40, 50), torch.rand(2, 5, 40, 50)
+    with LargeTensors() as tensors:
+        weights = pixel_adaptive_weights(images, (1, 2, 4))
+    assert (tensors.largest, tensors.count) == (weights.numel(), 1)
+    with LargeTensors() as tensors:
+        pixel_adaptive_refine(maps, weights, (1, 2, 4), num_iters=2)
+    assert tensors.largest == 2 * 5 * 48 * 58
+
+
+def test_inputs_are_left_alone_and_results_have_no_gradient():
+    images = torch.rand(1, 3, 4, 5, requires_grad=True)
+    maps = torch.rand(1, 2, 4, 5, requires_grad=True)
+    before = images.detach().clone(), maps.detach().clone()
+    out = pixel_adaptive_refine(maps, pixel_adaptive_weights(images, (1,)), (1,), num_iters=2)
+    assert not out.requires_grad
+    assert torch.equal(images, before[0])
+    assert torch.equal(maps, before[1])
+
+
+def test_half_precision_is_computed_in_single():
+    images, maps = torch.rand(1, 3, 6, 5).half(), torch.rand(1, 2, 6, 5).half()
+    weights = pixel_adaptive_weights(images, (1, 2))
+    assert torch.equal(weights, pixel_adaptive_weights(images.float(), (1, 2)))
+    out = pixel_adaptive_refine(maps, weights, (1, 2), num_iters=2)
+    assert torch.equal(out, pixel_adaptive_refine(maps.float(), weights, (1, 2), num_iters=2))
+
+
+@pytest.mark.parametrize('dilations', [(), (0, 1), (-2,)])
+def test_refuses_dilations_that_are_none(dilations):
+    with pytest.raises(ValueError, match='dilations must be positive'):
+        pixel_adaptive_weights(torch.rand(1, 3, 4, 4), dilations)
+
+
+def test_refuses_images_without_batch():
+    with pytest.raises(ValueError, match=r'images must be \(N, 3, H, W\), got \(3, 4, 4\)'):
+        pixel_adaptive_weights(torch.rand(3, 4, 4), (1,))
+
+
+@pytest.mark.parametrize('shape', [(1, 2, 4, 4), (2, 2, 4, 5), (2, 4, 4)])
+def test_refuses_maps_of_another_shape(shape):
+    weights = pixel_adaptive_weights(torch.rand(2, 3, 4, 4), (1,))
+    with pytest.raises(ValueError, match='of the same N, H and W'):
+        pixel_adaptive_refine(torch.rand(shape), weights, (1,), num_iters=1)
+
+
+def test_refuses_weights_of_other_dilations():
+    weights = pixel_adaptive_weights(torch.rand(1, 3, 4, 4), (1,))
+    with pytest.raises(ValueError, match=r'weights \(N, 16, H, W\).*for 2 dilations'):
+        pixel_adaptive_refine(torch.rand(1, 1, 4, 4), weights, (1, 2), num_iters=1)
+
+
+def test_refuses_no_iteration():
+    weights = pixel_adaptive_weights(torch.rand(1, 3, 4, 4), (1,))
+    with pytest.raises(ValueError, match='num_iters must be at least 1, got 0'):
+        pixel_adaptive_refine(torch.rand(1, 1, 4, 4), weights, (1,), num_iters=0)
