@@ -38,6 +38,7 @@ import mmwsss  # noqa: E402
 torch.set_num_threads(1)
 SINGLETONS = (DefaultScope, MessageHub, MMLogger, Visualizer)
 
+OPTIONAL = dict(mmpretrain='mmpretrain.models', pydensecrf='pydensecrf.densecrf')
 
 @pytest.fixture(scope='session')
 def repo() -> Path:
@@ -63,6 +64,7 @@ def _fresh_state():
 
 
 def pytest_runtest_setup(item):
-    """Skip what needs MMPretrain where it is missing."""
-    if item.get_closest_marker('mmpretrain'):
-        pytest.importorskip('mmpretrain.models', reason='needs requirements/mmpretrain.txt')
+    """Skip what needs an optional package where it is missing."""
+    for marker, module in OPTIONAL.items():
+        if item.get_closest_marker(marker):
+            pytest.importorskip(module, reason=f'needs requirements/{marker}.txt')
