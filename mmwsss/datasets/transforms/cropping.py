@@ -31,8 +31,9 @@ class CropWithValidBox(BaseTransform):
     """Cut a crop of fixed size at a random place; smaller images are put at a random place.
 
     Adds ``valid_box`` = (top, left, bottom, right) in the crop, the last two exclusive. What lies
-    outside gets ``pad_value`` in the image and 255 in a mask; ``WeakDataPreProcessor`` sets it
-    to the mean colour where a method crops after normalising.
+    outside gets ``pad_value`` in the image, 255 in a mask and 0 in affinity scores;
+    ``WeakDataPreProcessor`` sets the image there to the mean colour where a method crops after
+    normalising.
 
     Source: ``RandomCrop`` of https://github.com/YudeWang/SEAM
 
@@ -59,7 +60,7 @@ class CropWithValidBox(BaseTransform):
         self.pad_value = pad_value
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Crop the image, and the mask where one is loaded.
+        """Crop the image, and the mask or affinity scores where they are loaded.
 
         Args:
             results: Data info with ``img``.
@@ -71,7 +72,7 @@ class CropWithValidBox(BaseTransform):
         )
         source = tuple(slice(start, start + n) for start, _, n in (rows, columns))
         target = tuple(slice(put, put + n) for _, put, n in (rows, columns))
-        padding = {'img': self.pad_value, 'gt_seg_map': IGNORE_INDEX}
+        padding = {'img': self.pad_value, 'gt_seg_map': IGNORE_INDEX, 'gt_affinity_scores': 0}
         for key, value in padding.items():
             whole = results.get(key)
             if whole is not None:

@@ -1,0 +1,25 @@
+"""AffinityNet on ResNet38d, PASCAL VOC 2012."""
+
+_base_ = [
+    '../_base_/models/affinitynet_r38.py',
+    '../_base_/datasets/voc12_weak.py',
+    '../_base_/schedules/sgd_8e_voc.py',
+    '../_base_/default_runtime.py',
+]
+
+affinity_label_dir = 'work_dirs/seam_r38_voc/affinity_labels'  # --style psa
+train_pipeline = [
+    dict(type='LoadImageChecked'),
+    dict(type='LoadAffinityScores', label_dir=affinity_label_dir),
+    dict(type='JitterColor', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
+    dict(type='CropWithValidBox', crop_size=(448, 448)),
+    dict(type='FuseAffinityScores', stride=8),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+# lr 0.01 as SEAM trains it; AffinityNet's own code has 0.1
+optim_wrapper = dict(paramwise_cfg=dict(new=['embeds', 'project']))
+test_dataloader = dict(dataset=dict(ann_file='train'))
+# features are no segmentation: what the random walk makes of them is evaluated
+test_evaluator = []

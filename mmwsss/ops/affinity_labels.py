@@ -1,0 +1,130 @@
+"""Labels for affinity learning, made of class activation maps: what the two styles differ in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .cam import background_score
+
+EPS = 1e-5
+IGNORE_INDEX = 255
+
+
+def alpha_scores(cams: Tensor, alphas: Sequence[float]) -> Tensor:
+    """Return the scores of background and classes, once for each background exponent.
+
+    The background scores ``(1 - max over classes) ** alpha``: a low exponent gives it much,
+    a high one little.
+
+    Source: Ahn and Kwak, CVPR 2018, Sec. 3.2.1, https://arxiv.org/abs/1803.10464
+
+    Args:
+        cams: Normalised maps of the classes that the image is tagged with.
+        alphas: The exponents.
+
+    Shapes:
+        cams: ``(n, H, W)`` float.
+        returns: ``(len(alphas), n + 1, H, W)`` float in [0, 1], background first.
+
+    Example:
+        >>> alpha_scores(torch.full((1, 1, 1), .5), (1, 2)).flatten().tolist()
+        [0.5, 0.5, 0.25, 0.5]
+    """
+    # an image without any class has no map to be the largest
+    best = cams.amax(dim=0, keepdim=True) if len(cams) else cams.new_zeros(1, *cams.shape[1:])
+    scores = [torch.cat([background_score(best, dict(alpha=a)), cams]) for a in alphas]
+    return torch.stack(scores).clamp(0, 1)
+
+
+def fuse_affinity_scores(low: Tensor, high: Tensor, stride: int = 8) -> Tensor:
+    """Return the label of each cell of the feature grid from its scores at both exponents.
+
+    The class that wins against the much favoured background (low exponent) is trusted, and the
+    background where it wins although little favoured (high exponent); what lies between is
+    ignored, and so are cells without any score: padding.
+
+    Source: Ahn and Kwak, CVPR 2018, Sec. 3.2.1, https://arxiv.org/abs/1803.10464, and its
+    published code.
+
+    Args:
+        low: Scores of background and classes with the low exponent.
+        high: The same with the high exponent.
+        stride: Pixels that a cell is wide; their scores are averaged.
+
+    Shapes:
+        low, high: ``(n + 1, H, W)`` float in [0, 1], sides multiples of ``stride``.
+        returns: ``(H / stride, W / stride)`` uint8: 0, the place of the class in ``low``, or
+            255.
+
+    Raises:
+        ValueError: the shapes differ, or a side is no multiple of ``stride``.
+
+    Example:
+        >>> low = torch.tensor([[.9, .2, .6, 0.], [.1, .8, .4, 0.]])[:, None]
+        >>> high = torch.tensor([[.8, .1, .3, 0.], [.2, .9, .7, 0.]])[:, None]
+        >>> fuse_affinity_scores(low, high, stride=1).tolist()
+        [[0, 1, 255, 255]]
+    """
+    if low.shape != high.shape or low.ndim != 3:
+        raise ValueError(
+            'fuse_affinity_scores: both scores must have the same shape (n + 1, H, W), got '
+            f'{tuple(low.shape)} and {tuple(high.shape)}.'
+        )
+    if low.shape[1] % stride or low.shape[2] % stride:
+        raise ValueError(
+            f'fuse_affinity_scores: both sides must be multiples of the stride {stride}, got '
+            f'{tuple(low.shape[1:])}: choose such a crop.'
+        )
+    cells = F.avg_pool2d(torch.stack([low, high]), stride)  # (2, n + 1, h, w)
+    with_low, with_high = cells.argmax(dim=1).to(torch.uint8)
+    label = with_low.masked_fill(with_low == 0, IGNORE_INDEX)
+    label = label.masked_fill(with_high == 0, 0)
+    return label.masked_fill(cells.amax(dim=(0, 1)) < EPS, IGNORE_INDEX)
+
+
+def seed_labels(cams: Tensor, scores: Sequence[float]) -> Tensor:
+    """Return the best of background and classes, once for each constant background score.
+
+    Source: Ahn et al., CVPR 2019, https://arxiv.org/abs/1904.05044
+
+    Args:
+        cams: Normalised maps of the classes that the image is tagged with.
+        scores: Constants that they compete with; the background wins a tie.
+
+    Shapes:
+        cams: ``(n, H, W)`` float.
+        returns: ``(len(scores), H, W)`` int64: 0, or 1 + the place of the class in ``cams``.
+
+    Example:
+        >>> seed_labels(torch.tensor([[[.1, .2]]]), (.15, .05)).tolist()
+        [[[0, 1]], [[1, 1]]]
+    """
+    constants = cams.new_tensor(scores)[:, None, None]
+    if not len(cams):
+        return cams.new_zeros(len(scores), *cams.shape[1:], dtype=torch.int64)
+    best, place = cams.max(dim=0)
+    return torch.where(best > constants, place + 1, 0)
+
+
+def combine_seed_labels(foreground: Tensor, background: Tensor) -> Tensor:
+    """Return the classes of one label map and the background where both maps have it.
+
+    Where the first says background and the second does not, the label is ignored.
+
+    Source: Ahn et al., CVPR 2019, https://arxiv.org/abs/1904.05044, and its
+    published code.
+
+    Shapes:
+        foreground, background: ``(H, W)`` integers, 0 the background.
+        returns: ``(H, W)`` uint8, 255 where ignored.
+
+    Example:
+        >>> combine_seed_labels(torch.tensor([3, 0, 0]), torch.tensor([0, 0, 3])).tolist()
+        [3, 0, 255]
+    """
+    undecided = (foreground == 0) & (background != 0)
+    return foreground.masked_fill(undecided, IGNORE_INDEX).to(torch.uint8)
