@@ -40,6 +40,7 @@ SINGLETONS = (DefaultScope, MessageHub, MMLogger, Visualizer)
 
 OPTIONAL = dict(mmpretrain='mmpretrain.models', pydensecrf='pydensecrf.densecrf')
 
+
 @pytest.fixture(scope='session')
 def repo() -> Path:
     """Return the folder of the checkout."""

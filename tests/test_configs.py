@@ -23,6 +23,10 @@ PROMISED = {
     'seam/seam_r38_voc.py',
     'seam/seam_r38_coco.py',
     'seam/seam_mit-b1_voc.py',
+    'affinitynet/affinitynet_r38_voc.py',
+    'affinitynet/affinitynet_r38_coco.py',
+    'irn/irn_r50_voc.py',
+    'irn/irn_r50_coco.py',
 }
 SIZE = 64
 TINY_BACKBONES = dict(
@@ -31,6 +35,7 @@ TINY_BACKBONES = dict(
         embed_dims=8, num_layers=[1] * 4, num_heads=[1, 1, 2, 2], sr_ratios=[1] * 4
     ),
     ResNet=dict(base_channels=4, stem_channels=4),
+    ResNetWithStem=dict(base_channels=4, stem_channels=4),
     ResNetV1c=dict(base_channels=4, stem_channels=4),
 )
 
@@ -67,6 +72,9 @@ def shrink(model):
         indices = model['pcm']['in_indices']
         model['pcm']['in_channels'] = [widths[i] for i in indices]
         model['pcm'].update(embed_channels=[4] * len(indices), channels=8)
+    if 'radius' in model:
+        indices = model.get('in_indices', range(len(widths)))
+        model.update(in_channels=[widths[i] for i in indices], radius=3)
     return model
 
 
@@ -95,7 +103,9 @@ def test_config_trains_a_step(name):
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     head = cfg.model.get('cam_head') or cfg.model.get('decode_head')
     inputs = [torch.randint(0, 255, (3, SIZE, SIZE), dtype=torch.uint8) for _ in range(2)]
-    batch = dict(inputs=inputs, data_samples=samples(head['num_classes']))
+    # a network of affinities knows no classes
+    num_classes = head['num_classes'] if head else 3
+    batch = dict(inputs=inputs, data_samples=samples(num_classes))
     before = [p.detach().clone() for p in model.parameters() if p.requires_grad]
     for group in wrapper.optimizer.param_groups:
         group['lr'] = 1e-3

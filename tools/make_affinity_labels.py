@@ -3,46 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmwsss.datasets import AffinityScores, ImageFileError, image_id
+from mmwsss.datasets import AffinityScores
 from mmwsss.datasets.affinity_files import (
     LEVELS,
     SUFFIXES,
     write_affinity_label,
     write_affinity_scores,
 )
-from mmwsss.datasets.image_level_folder_dataset import list_image_files
-from mmwsss.datasets.label_readers import short_list
-from mmwsss.datasets.transforms import decode_image
-from mmwsss.engine.launch import UsageError, run_tool
-from mmwsss.evaluation import CAMFileError, read_cam_file
+from mmwsss.engine.cam_tasks import CAMTask, find_cam_tasks, write_missing
+from mmwsss.engine.launch import run_tool
+from mmwsss.engine.mask_tools import add_worker_option
+from mmwsss.evaluation.cam_images import read_image_and_cams
 from mmwsss.models.refiners import DenseCRF
 from mmwsss.ops import alpha_scores, combine_seed_labels, label_probs, seed_labels
-from mmwsss.utils import remove_stale
-from mmwsss.utils.progress import track
 
 # exponents of AffinityNet's code; constants of SemFormer's, IRN's are 0.3 and 0.05
 BACKGROUND = dict(psa=(4.0, 24.0), irn=(0.11, 0.15))
 IRN_BILATERAL = dict(sxy=50, srgb=5, weight=10)
-
-
-class Task(NamedTuple):
-    """The files of one image."""
-
-    cam: str
-    image: str
-    out: str
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -77,12 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
         help='what refines the labels (torch)',
     )
     parser.add_argument('--overwrite', action='store_true', help='make existing files again')
-    parser.add_argument(
-        '--workers',
-        type=int,
-        default=os.cpu_count() or 1,
-        help='number of processes (default: one a core)',
-    )
+    add_worker_option(parser)
     return parser
 
 
@@ -122,7 +102,7 @@ def irn_label(
 
 
 def make_file(
-    task: Task,
+    task: CAMTask,
     *,
     style: str,
     background: Sequence[float],
@@ -135,16 +115,8 @@ def make_file(
         CAMFileError: the maps cannot be used, or have another size than the image.
         ImageFileError: the image cannot be read.
     """
-    keys, cams = read_cam_file(task.cam, num_classes)
-    image = decode_image(Path(task.image).read_bytes(), task.image)
-    if cams.shape[1:] != image.shape[:2]:
-        raise CAMFileError(
-            f'{task.cam}: the maps are {cams.shape[2]} x {cams.shape[1]} where the image '
-            f'{task.image} is {image.shape[1]} x {image.shape[0]}: give the images that the maps '
-            'were made of.'
-        )
-    rgb = torch.from_numpy(image[..., ::-1].transpose(2, 0, 1).copy())
-    arguments = rgb, keys, torch.from_numpy(cams).float()
+    rgb, keys, cams = read_image_and_cams(task.image, task.cam, num_classes)
+    arguments = rgb, keys, cams
     if style == 'psa':
         crf = DenseCRF(backend=backend)
         write_affinity_scores(task.out, psa_scores(*arguments, crf, background))
@@ -153,56 +125,9 @@ def make_file(
         write_affinity_label(task.out, irn_label(*arguments, crf, background))
 
 
-def find_images(folder: str, wanted: Sequence[str]) -> dict[str, str]:
-    """Return the path of each wanted image.
-
-    Raises:
-        UsageError: an image is missing, or there are several of that name.
-    """
-    found: dict[str, list[str]] = {name: [] for name in wanted}
-    for path in list_image_files(folder):
-        if (name := image_id(path)) in found:
-            found[name].append(os.path.join(folder, path))
-    missing = [name for name, paths in found.items() if not paths]
-    if missing:
-        raise UsageError(
-            f'{folder} lacks the images of {len(missing)} of {len(wanted)} files of maps '
-            f'({short_list(missing)}): give --images the folder that the maps were made of.'
-        )
-    for paths in found.values():
-        if len(paths) > 1:
-            raise UsageError(f'{paths[0]} and {paths[1]} have the same name: rename one.')
-    return {name: paths[0] for name, paths in found.items()}
-
-
-def find_tasks(args: argparse.Namespace) -> list[Task]:
-    """Return the files of all images that have maps.
-
-    Raises:
-        UsageError: there are no maps, or images are missing.
-    """
-    cam_dir, out_dir = Path(args.cam_dir), Path(args.out_dir)
-    if out_dir.resolve() == cam_dir.resolve():
-        raise UsageError(f'--out-dir {out_dir} is the folder of the maps; choose another one.')
-    cams = {path.stem: path for path in sorted(cam_dir.glob('[!.]*.npz'))}
-    if not cams:
-        raise UsageError(
-            f'{cam_dir} holds no maps (.npz): make them with tools/make_cams.py --out-dir.'
-        )
-    images = find_images(args.images, list(cams))
-    return [
-        Task(str(cam), images[name], str(out_dir / (name + SUFFIXES[args.style])))
-        for name, cam in cams.items()
-    ]
-
-
 def make_affinity_labels(args: argparse.Namespace) -> None:
     """Make what is missing, and say how many files that were."""
-    if args.workers < 1:
-        raise UsageError(f'--workers must be at least 1, got {args.workers}.')
-    tasks = find_tasks(args)
-    remove_stale(args.out_dir)
-    todo = [task for task in tasks if args.overwrite or not os.path.exists(task.out)]
+    tasks = find_cam_tasks(args.cam_dir, args.images, args.out_dir, SUFFIXES[args.style])
     function = partial(
         make_file,
         style=args.style,
@@ -210,16 +135,14 @@ def make_affinity_labels(args: argparse.Namespace) -> None:
         num_classes=args.num_classes,
         backend=args.crf_backend,
     )
-    # the processes share the cores, and each would start a thread on every one
-    torch.set_num_threads(1)
-    try:
-        for _ in track(function, todo, workers=args.workers, description='affinity labels'):
-            pass
-    except (CAMFileError, ImageFileError, ImportError, OSError, BrokenProcessPool) as error:
-        raise UsageError(str(error)) from error
-    kept = len(tasks) - len(todo)
-    note = f', {kept} were there already (--overwrite makes them again)' if kept else ''
-    print(f'{len(todo)} files written to {args.out_dir}{note}.')
+    write_missing(
+        function,
+        tasks,
+        args.out_dir,
+        overwrite=args.overwrite,
+        workers=args.workers,
+        description='affinity labels',
+    )
 
 
 if __name__ == '__main__':

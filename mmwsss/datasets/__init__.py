@@ -1,5 +1,6 @@
 """Data sets with image-level labels, readers of such labels, and their transforms."""
 
+from .affinity_files import AffinityFileError, AffinityScores
 from .emblems import EmblemsSettings, make_emblems
 from .emblems_dataset import EmblemsDataset
 from .image_labels import ImageLabels, LabelFileError, image_id, read_image_labels
@@ -11,8 +12,11 @@ from .masks import MaskError, read_mask
 from .palette import voc_palette
 from .transforms import (
     CropWithValidBox,
+    FuseAffinityScores,
     ImageFileError,
     JitterColor,
+    LoadAffinityLabel,
+    LoadAffinityScores,
     LoadImageChecked,
     LoadMaskChecked,
     PackWeakInputs,
@@ -21,9 +25,12 @@ from .transforms import (
 )
 
 __all__ = [
+    'AffinityFileError',
+    'AffinityScores',
     'CropWithValidBox',
     'EmblemsDataset',
     'EmblemsSettings',
+    'FuseAffinityScores',
     'ImageEntry',
     'ImageFileError',
     'ImageLabels',
@@ -33,6 +40,8 @@ __all__ = [
     'ImageLevelVOCDataset',
     'JitterColor',
     'LabelFileError',
+    'LoadAffinityLabel',
+    'LoadAffinityScores',
     'LoadImageChecked',
     'LoadMaskChecked',
     'MaskError',

@@ -3,13 +3,14 @@
 from .cam_curve import CAMCurve, cam_curve, cam_histogram
 from .cam_files import CAMFileError, read_cam_file, write_cam_file
 from .curve_files import read_curve, write_curve
-from .metrics import CAMMetric, CAMWriter
+from .metrics import CAMMetric, CAMWriter, WalkWriter
 
 __all__ = [
     'CAMCurve',
     'CAMFileError',
     'CAMMetric',
     'CAMWriter',
+    'WalkWriter',
     'cam_curve',
     'cam_histogram',
     'read_cam_file',

@@ -1,16 +1,25 @@
 """Networks, their parts and their losses, registered in MMSegmentation's registries."""
 
-from .backbones import ResNet38d
+from .backbones import ResNet38d, ResNetWithStem
 from .data_preprocessors import WeakDataPreProcessor
 from .heads import CAMHead, TopKPooling
 from .losses import (
+    DenseEnergyLoss,
     EquivariantCrossLoss,
     EquivariantLoss,
     MinPoolingLoss,
     MultiLabelSoftMarginLoss,
+    PairAffinityLoss,
 )
-from .refiners import PixelCorrelation
-from .segmentors import SEAM, CAMTTAModel, WeakSegmentor
+from .refiners import PAR, CAMWalk, DenseCRF, PixelCorrelation, RandomWalk
+from .segmentors import (
+    SEAM,
+    AffinityNet,
+    AffinitySegmentor,
+    CAMTTAModel,
+    IRNBoundary,
+    WeakSegmentor,
+)
 from .transformations import (
     EquivariantFlip,
     EquivariantRescale,
@@ -19,19 +28,29 @@ from .transformations import (
 )
 
 __all__ = [
+    'PAR',
     'SEAM',
+    'AffinityNet',
+    'AffinitySegmentor',
     'CAMHead',
     'CAMTTAModel',
+    'CAMWalk',
+    'DenseCRF',
+    'DenseEnergyLoss',
     'EquivariantCrossLoss',
     'EquivariantFlip',
     'EquivariantLoss',
     'EquivariantRescale',
     'EquivariantRotate',
     'EquivariantTranslate',
+    'IRNBoundary',
     'MinPoolingLoss',
     'MultiLabelSoftMarginLoss',
+    'PairAffinityLoss',
     'PixelCorrelation',
+    'RandomWalk',
     'ResNet38d',
+    'ResNetWithStem',
     'TopKPooling',
     'WeakDataPreProcessor',
     'WeakSegmentor',

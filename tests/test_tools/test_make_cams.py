@@ -21,6 +21,7 @@ from PIL import Image
 
 from mmwsss.datasets import ImageLevelFolderDataset
 from mmwsss.engine.launch import UsageError
+from mmwsss.engine.model_files import unfinished
 from mmwsss.evaluation import read_cam_file
 
 ROOT = Path(__file__).parents[2]
@@ -340,7 +341,7 @@ def test_weights_of_another_model(tool, folder, tmp_path):
     assert not (tmp_path / 'out').exists()
 
 
-def test_images_that_would_share_a_file(tool, tmp_path):
+def test_images_that_would_share_a_file(tmp_path):
     class Twins:
         paths = ('x/a.jpg', 'y/a.png')
 
@@ -351,4 +352,4 @@ def test_images_that_would_share_a_file(tool, tmp_path):
             return dict(img_path=self.paths[index])
 
     with pytest.raises(UsageError, match=r'x/a.jpg and y/a.png would have the same file'):
-        tool.unfinished(Twins(), tmp_path, 'npz')
+        unfinished(Twins(), tmp_path, 'npz')

@@ -1,5 +1,6 @@
 """Transforms for images with image-level labels."""
 
+from .affinity import FuseAffinityScores, LoadAffinityLabel, LoadAffinityScores
 from .cropping import CropWithValidBox
 from .formatting import PackWeakInputs
 from .loading import ImageFileError, LoadImageChecked, LoadMaskChecked, decode_image
@@ -8,8 +9,11 @@ from .resizing import ResizeLongSide, ScaleImage
 
 __all__ = [
     'CropWithValidBox',
+    'FuseAffinityScores',
     'ImageFileError',
     'JitterColor',
+    'LoadAffinityLabel',
+    'LoadAffinityScores',
     'LoadImageChecked',
     'LoadMaskChecked',
     'PackWeakInputs',

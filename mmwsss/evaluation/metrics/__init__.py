@@ -2,5 +2,6 @@
 
 from .cam_metric import CAMMetric
 from .cam_writer import CAMWriter
+from .walk_writer import WalkWriter
 
-__all__ = ['CAMMetric', 'CAMWriter']
+__all__ = ['CAMMetric', 'CAMWriter', 'WalkWriter']

@@ -1,5 +1,9 @@
 """Refiners: class activation maps to better ones."""
 
+from .cam_walk import CAMWalk
+from .dense_crf import DenseCRF
+from .par import PAR
 from .pixel_correlation import PixelCorrelation
+from .random_walk import RandomWalk
 
-__all__ = ['PixelCorrelation']
+__all__ = ['PAR', 'CAMWalk', 'DenseCRF', 'PixelCorrelation', 'RandomWalk']

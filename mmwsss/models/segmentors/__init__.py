@@ -1,7 +1,17 @@
 """Segmentors: one file a method."""
 
+from .affinity_net import AffinityNet
+from .affinity_segmentor import AffinitySegmentor
 from .cam_tta_model import CAMTTAModel
+from .irn_boundary import IRNBoundary
 from .seam import SEAM
 from .weak_segmentor import WeakSegmentor
 
-__all__ = ['SEAM', 'CAMTTAModel', 'WeakSegmentor']
+__all__ = [
+    'SEAM',
+    'AffinityNet',
+    'AffinitySegmentor',
+    'CAMTTAModel',
+    'IRNBoundary',
+    'WeakSegmentor',
+]

@@ -1,0 +1,107 @@
+"""What the tools share that make one file of each file of class activation maps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmwsss.datasets import image_id
+from mmwsss.datasets.image_level_folder_dataset import list_image_files
+from mmwsss.datasets.label_readers import short_list
+from mmwsss.engine.launch import UsageError
+from mmwsss.engine.mask_tools import make_folder, work_through
+from mmwsss.utils import remove_stale
+
+
+class CAMTask(NamedTuple):
+    """The files of one image."""
+
+    cam: str
+    image: str
+    out: str
+
+
+def find_images(folder: str, wanted: Sequence[str]) -> dict[str, str]:
+    """Return the path of each wanted image.
+
+    Args:
+        folder: Searched with its subfolders.
+        wanted: Names without extension.
+
+    Raises:
+        UsageError: an image is missing, or there are several of that name.
+    """
+    found: dict[str, list[str]] = {name: [] for name in wanted}
+    for path in list_image_files(folder):
+        if (name := image_id(path)) in found:
+            found[name].append(os.path.join(folder, path))
+    missing = [name for name, paths in found.items() if not paths]
+    if missing:
+        raise UsageError(
+            f'{folder} lacks the images of {len(missing)} of {len(wanted)} files of maps '
+            f'({short_list(missing)}): give --images the folder that the maps were made of.'
+        )
+    for paths in found.values():
+        if len(paths) > 1:
+            raise UsageError(f'{paths[0]} and {paths[1]} have the same name: rename one.')
+    return {name: paths[0] for name, paths in found.items()}
+
+
+def find_cam_tasks(cam_dir: str, images: str, out_dir: str, suffix: str) -> list[CAMTask]:
+    """Return the files of all images that have maps.
+
+    Args:
+        cam_dir: Folder of the maps.
+        images: Folder of the images.
+        out_dir: Folder of the files that are to be made.
+        suffix: Of those files.
+
+    Raises:
+        UsageError: there are no maps, or images are missing.
+    """
+    if Path(out_dir).resolve() == Path(cam_dir).resolve():
+        raise UsageError(f'--out-dir {out_dir} is the folder of the maps; choose another one.')
+    cams = {path.stem: path for path in sorted(Path(cam_dir).glob('[!.]*.npz'))}
+    if not cams:
+        raise UsageError(
+            f'{cam_dir} holds no maps (.npz): make them with tools/make_cams.py --out-dir.'
+        )
+    paths = find_images(images, list(cams))
+    return [
+        CAMTask(str(cam), paths[name], str(Path(out_dir) / (name + suffix)))
+        for name, cam in cams.items()
+    ]
+
+
+def write_missing(
+    function: Callable[[CAMTask], Any],
+    tasks: Sequence[CAMTask],
+    out_dir: str,
+    *,
+    overwrite: bool,
+    workers: int,
+    description: str,
+) -> None:
+    """Make the files that are missing, and say how many that were.
+
+    Args:
+        function: Makes the file of a task; see :func:`work_through`.
+        tasks: Of all images.
+        out_dir: Folder of the files.
+        overwrite: Whether files that are there are made again.
+        workers: Number of processes.
+        description: Text before the progress bar.
+
+    Raises:
+        UsageError: the folder cannot be written, or a file is not as it should be.
+    """
+    make_folder(out_dir)
+    remove_stale(out_dir)
+    todo = [task for task in tasks if overwrite or not os.path.exists(task.out)]
+    for _ in work_through(function, todo, workers=workers, description=description):
+        pass
+    kept = len(tasks) - len(todo)
+    note = f', {kept} were there already (--overwrite makes them again)' if kept else ''
+    print(f'{len(todo)} files written to {out_dir}{note}.')

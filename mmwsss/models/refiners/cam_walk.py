@@ -1,0 +1,97 @@
+"""Random walk of maps at the size of the image: to the grid of the affinities and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from mmwsss.models.refiners.random_walk import RandomWalk
+from mmwsss.ops import background_score
+
+# what the networks of either kind put into their predictions
+GUIDE_KEYS = dict(features='affinity_features', boundary='edge')
+EPS = 1e-10
+
+
+@MODELS.register_module()
+class CAMWalk(RandomWalk):
+    """Random walk of normalised maps at the size of the image.
+
+    With ``bg_alpha`` (AffinityNet) a background ``(1 - max)^alpha`` walks with the maps, all
+    averaged over the pixels of a cell. The result is each map divided by the sum of the
+    largest map and the background of its pixel: a class beats the walked background where it
+    exceeds 0.5, and ``1 - max``, a background score of ``dict(alpha=1)``, *is* the walked
+    background. Without (IRN) the maps walk alone, resized to the grid, and are divided by
+    their one largest value.
+
+    Source: Ahn and Kwak, CVPR 2018, https://arxiv.org/abs/1803.10464; Ahn et al., CVPR 2019,
+    https://arxiv.org/abs/1904.05044; what each does with the walk's result is in its code.
+
+    Args:
+        stride: Pixels that a cell of the guide is wide.
+        bg_alpha: Exponent of the background score; None walks without background.
+        **kwargs: Arguments of :class:`RandomWalk`.
+
+    Raises:
+        ValueError: ``stride`` or ``bg_alpha`` is not positive.
+    """
+
+    def __init__(self, stride: int, *, bg_alpha: float | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if stride < 1 or (bg_alpha is not None and bg_alpha <= 0):
+            raise ValueError(
+                'CAMWalk: stride must be at least 1 and bg_alpha positive or None, got '
+                f'{stride} and {bg_alpha}.'
+            )
+        self.stride = stride
+        self.bg_alpha = bg_alpha
+
+    @property
+    def guide_key(self) -> str:
+        """Field of a predicted sample that holds the guide."""
+        return GUIDE_KEYS[self.affinity]
+
+    @torch.no_grad()
+    def forward(self, images: Tensor | None, cams: Tensor, guide: Tensor) -> Tensor:
+        """Refine the maps of a batch of images.
+
+        Shapes:
+            images: not used, as the guide was made from them.
+            cams: ``(N, n, H, W)`` float, normalised; negative values count as 0.
+            guide: ``(N, D, h, w)`` features or ``(N, 1, h, w)`` boundary probabilities, of the
+                images or of the images padded at the right and the bottom.
+            returns: ``(N, n, H, W)`` float32 in [0, 1].
+
+        Raises:
+            ValueError: the guide does not cover the maps, or see :class:`RandomWalk`.
+        """
+        size = tuple(n * self.stride for n in guide.shape[2:])
+        margin = [grid - n for grid, n in zip(size, cams.shape[2:], strict=True)]
+        if min(margin) < 0:
+            raise ValueError(
+                f'CAMWalk: a guide of {tuple(guide.shape[2:])} cells of {self.stride} pixels does '
+                f'not cover maps of {tuple(cams.shape[2:])} pixels: give that of the same image.'
+            )
+        cams = cams.float().clamp(0, 1)
+        if not cams.shape[1]:  # no class, nothing to walk
+            return cams
+        if self.bg_alpha is None:
+            cells = F.interpolate(cams, guide.shape[2:], mode='bilinear')
+            walked = self._to_image(super().forward(images, cells, guide), cams)
+            return walked / walked.amax(dim=(1, 2, 3), keepdim=True).clamp(min=EPS)
+        scores = torch.cat([background_score(cams, dict(alpha=self.bg_alpha)), cams], dim=1)
+        # zeros for the background, too: a cell at the border is as weak as it is narrow
+        cells = F.avg_pool2d(F.pad(scores, (0, margin[1], 0, margin[0])), self.stride)
+        walked = self._to_image(super().forward(images, cells, guide), cams)
+        background, walked = walked[:, :1], walked[:, 1:]
+        return walked / (walked.amax(dim=1, keepdim=True) + background).clamp(min=EPS)
+
+    def _to_image(self, cells: Tensor, cams: Tensor) -> Tensor:
+        """Bring walked maps from the grid to the pixels of the image."""
+        maps = F.interpolate(cells, scale_factor=self.stride, mode='bilinear')
+        # a walk in steps of Chebyshev polynomials may end a rounding error below 0
+        return maps[..., : cams.shape[2], : cams.shape[3]].clamp(min=0)
