@@ -1,6 +1,5 @@
 """What every test starts from: one thread, fixed seeds, MMSegmentation's scope, no leftovers."""
 
-import logging
 import os
 import random
 import sys
@@ -12,9 +11,9 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import numpy as np
 import pytest
 import torch
-from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope, init_default_scope
-from mmengine.visualization import Visualizer
+from mmengine.registry import init_default_scope
+
+from tests.leftovers import forget_runs
 
 
 def _make_torchvision_importable():
@@ -36,7 +35,6 @@ _make_torchvision_importable()
 import mmwsss  # noqa: E402
 
 torch.set_num_threads(1)
-SINGLETONS = (DefaultScope, MessageHub, MMLogger, Visualizer)
 
 OPTIONAL = dict(mmpretrain='mmpretrain.models', pydensecrf='pydensecrf.densecrf')
 
@@ -55,13 +53,7 @@ def _fresh_state():
     torch.manual_seed(0)
     init_default_scope('mmseg')
     yield
-    for logger in MMLogger._instance_dict.values():
-        for handler in logger.handlers:
-            if isinstance(handler, logging.FileHandler):
-                handler.close()
-    for kind in SINGLETONS:
-        for one in (kind, *kind.__subclasses__()):
-            one._instance_dict.clear()
+    forget_runs()
 
 
 def pytest_runtest_setup(item):

@@ -23,6 +23,7 @@ from mmwsss.datasets import ImageLevelFolderDataset
 from mmwsss.engine.launch import UsageError
 from mmwsss.engine.model_files import unfinished
 from mmwsss.evaluation import read_cam_file
+from tests.leftovers import forget_runs
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools/make_cams.py'
@@ -124,6 +125,7 @@ def arguments(folder, out_dir, *options):
 
 
 def run(tool, folder, out_dir, *options):
+    forget_runs()
     tool.make_cams(tool.make_parser().parse_args(arguments(folder, out_dir, *options)))
 
 

@@ -14,11 +14,11 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.models import SegTTAModel
-from mmseg.visualization import SegLocalVisualizer
 from PIL import Image
 
 from mmwsss.compat import load_strictly
 from mmwsss.engine import launch
+from tests.leftovers import forget_runs
 
 pytestmark = pytest.mark.stack
 
@@ -126,7 +126,7 @@ train, test = load_tool('train'), load_tool('test')
 
 def run(tool, *argv):
     """Run a tool in this process, which may have run another one."""
-    SegLocalVisualizer._instance_dict.clear()
+    forget_runs()
     main = tool.train if tool is train else tool.test
     launch.run_tool(tool.make_parser(), main, [str(word) for word in argv])
 
