@@ -27,6 +27,11 @@ PROMISED = {
     'affinitynet/affinitynet_r38_coco.py',
     'irn/irn_r50_voc.py',
     'irn/irn_r50_coco.py',
+    'deeplab_pseudo/deeplabv1_r38_voc.py',
+    'deeplab_pseudo/deeplabv1_r38_coco.py',
+    'deeplab_pseudo/deeplabv2_r101_voc.py',
+    'deeplab_pseudo/deeplabv3plus_r101_voc.py',
+    'segformer_pseudo/segformer_mit-b1_voc.py',
 }
 SIZE = 64
 TINY_BACKBONES = dict(
@@ -47,7 +52,8 @@ def test_promised_configs_are_there():
 def set_channels(model, widths, index):
     """Give a head or a refiner the channels of the tiny backbone's outputs."""
     if 'in_channels' in model:
-        model['in_channels'] = widths[index]
+        many = isinstance(index, (list, tuple))
+        model['in_channels'] = [widths[i] for i in index] if many else widths[index]
 
 
 def shrink(model):
@@ -63,11 +69,13 @@ def shrink(model):
     for part in ('cam_head', 'decode_head', 'auxiliary_head'):
         if part in model:
             set_channels(model[part], widths, model[part].get('in_index', -1))
+            if 'channels' in model[part]:
+                model[part].update(channels=8, norm_cfg=dict(type='BN'))
     if 'decode_head' in model:
-        model['decode_head'].update(channels=8, norm_cfg=dict(type='BN'))
         if 'c1_in_channels' in model['decode_head']:
             model['decode_head'].update(c1_in_channels=widths[0], c1_channels=4)
-        backbone['norm_cfg'] = dict(type='BN', requires_grad=True)
+        if 'norm_cfg' in backbone:
+            backbone['norm_cfg'] = dict(type='BN', requires_grad=True)
     if 'pcm' in model:
         indices = model['pcm']['in_indices']
         model['pcm']['in_channels'] = [widths[i] for i in indices]

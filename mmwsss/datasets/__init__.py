@@ -10,11 +10,13 @@ from .image_level_folder_dataset import ImageLevelFolderDataset
 from .image_level_voc_dataset import ImageLevelVOCDataset
 from .masks import MaskError, read_mask
 from .palette import voc_palette
+from .pseudo_mask_dataset import PseudoMaskDataset
 from .transforms import (
     CropWithValidBox,
     FuseAffinityScores,
     ImageFileError,
     JitterColor,
+    JitterHSV,
     LoadAffinityLabel,
     LoadAffinityScores,
     LoadImageChecked,
@@ -39,6 +41,7 @@ __all__ = [
     'ImageLevelFolderDataset',
     'ImageLevelVOCDataset',
     'JitterColor',
+    'JitterHSV',
     'LabelFileError',
     'LoadAffinityLabel',
     'LoadAffinityScores',
@@ -46,6 +49,7 @@ __all__ = [
     'LoadMaskChecked',
     'MaskError',
     'PackWeakInputs',
+    'PseudoMaskDataset',
     'ResizeLongSide',
     'ScaleImage',
     'image_id',

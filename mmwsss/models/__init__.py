@@ -2,7 +2,7 @@
 
 from .backbones import ResNet38d, ResNetWithStem
 from .data_preprocessors import WeakDataPreProcessor
-from .heads import CAMHead, TopKPooling
+from .heads import CAMHead, DeepLabV2Head, LargeFOVHead, TopKPooling
 from .losses import (
     DenseEnergyLoss,
     EquivariantCrossLoss,
@@ -17,6 +17,8 @@ from .segmentors import (
     AffinityNet,
     AffinitySegmentor,
     CAMTTAModel,
+    CRFEncoderDecoder,
+    CRFTTAModel,
     IRNBoundary,
     WeakSegmentor,
 )
@@ -35,6 +37,9 @@ __all__ = [
     'CAMHead',
     'CAMTTAModel',
     'CAMWalk',
+    'CRFEncoderDecoder',
+    'CRFTTAModel',
+    'DeepLabV2Head',
     'DenseCRF',
     'DenseEnergyLoss',
     'EquivariantCrossLoss',
@@ -44,6 +49,7 @@ __all__ = [
     'EquivariantRotate',
     'EquivariantTranslate',
     'IRNBoundary',
+    'LargeFOVHead',
     'MinPoolingLoss',
     'MultiLabelSoftMarginLoss',
     'PairAffinityLoss',

@@ -4,7 +4,7 @@ from .affinity import FuseAffinityScores, LoadAffinityLabel, LoadAffinityScores
 from .cropping import CropWithValidBox
 from .formatting import PackWeakInputs
 from .loading import ImageFileError, LoadImageChecked, LoadMaskChecked, decode_image
-from .photometric import JitterColor
+from .photometric import JitterColor, JitterHSV
 from .resizing import ResizeLongSide, ScaleImage
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     'FuseAffinityScores',
     'ImageFileError',
     'JitterColor',
+    'JitterHSV',
     'LoadAffinityLabel',
     'LoadAffinityScores',
     'LoadImageChecked',

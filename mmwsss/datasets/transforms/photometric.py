@@ -1,4 +1,4 @@
-"""Random change of colours, as torchvision's ``ColorJitter`` does it."""
+"""Random change of colours, as torchvision's ``ColorJitter`` does it, and of HSV."""
 
 from __future__ import annotations
 
@@ -127,3 +127,40 @@ class JitterColor(BaseTransform):
     def __repr__(self) -> str:
         arguments = ', '.join(f'{name}={value}' for name, value in self.ranges.items())
         return f'{type(self).__name__}({arguments})'
+
+
+@TRANSFORMS.register_module()
+class JitterHSV(BaseTransform):
+    """Add a random whole number to each of hue, saturation and value.
+
+    Args:
+        delta: Largest number, in either direction: steps of 2 degrees for the hue, which goes
+            round, levels of 256 for saturation and value, which stop at their ends.
+
+    Raises:
+        ValueError: ``delta`` is not in 1 to 90.
+    """
+
+    def __init__(self, delta: int = 10) -> None:
+        if not 1 <= delta <= 90:
+            raise ValueError(
+                f'{type(self).__name__}: received delta={delta} where 1 to 90 is expected.'
+            )
+        self.delta = delta
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change the colours of the image.
+
+        Args:
+            results: Data info with ``img``, uint8 BGR.
+        """
+        hue, saturation, value = np.random.randint(-self.delta, self.delta + 1, 3)
+        levels = np.arange(256)
+        tables = [(levels + hue) % 180, levels + saturation, levels + value]
+        table = np.stack(tables, axis=-1).clip(0, 255).astype(np.uint8)
+        hsv = cv2.LUT(cv2.cvtColor(results['img'], cv2.COLOR_BGR2HSV), table[None])
+        results['img'] = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(delta={self.delta})'

@@ -3,6 +3,8 @@
 from .affinity_net import AffinityNet
 from .affinity_segmentor import AffinitySegmentor
 from .cam_tta_model import CAMTTAModel
+from .crf_encoder_decoder import CRFEncoderDecoder
+from .crf_tta_model import CRFTTAModel
 from .irn_boundary import IRNBoundary
 from .seam import SEAM
 from .weak_segmentor import WeakSegmentor
@@ -12,6 +14,8 @@ __all__ = [
     'AffinityNet',
     'AffinitySegmentor',
     'CAMTTAModel',
+    'CRFEncoderDecoder',
+    'CRFTTAModel',
     'IRNBoundary',
     'WeakSegmentor',
 ]

@@ -1,10 +1,11 @@
 """Colours against those of PIL, which torchvision's ColorJitter uses."""
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from mmwsss.datasets import JitterColor
+from mmwsss.datasets import JitterColor, JitterHSV
 from mmwsss.datasets.transforms import photometric
 
 
@@ -102,3 +103,41 @@ def test_wrong_ranges_are_named(name, value):
 def test_shows_itself():
     transform = JitterColor(0.3, hue=0.1)
     assert eval(repr(transform)).ranges == transform.ranges
+    assert eval(repr(JitterHSV(7))).delta == 7
+
+
+def to_hsv(image):
+    return cv2.cvtColor(image, cv2.COLOR_BGR2HSV)[0, 0].tolist()
+
+
+def jittered(monkeypatch, hsv, shifts):
+    monkeypatch.setattr(np.random, 'randint', lambda low, high, size: np.array(shifts))
+    image = cv2.cvtColor(np.array([[hsv]], np.uint8), cv2.COLOR_HSV2BGR)
+    return to_hsv(JitterHSV(10)({'img': image})['img'])
+
+
+@pytest.mark.parametrize(
+    ('hsv', 'shifts', 'expected'),
+    [
+        ((60, 255, 200), (10, -10, 5), (70, 245, 205)),
+        ((0, 255, 255), (-10, 10, 10), (170, 255, 255)),  # hue goes round, the rest stops
+        ((170, 255, 255), (10, 0, 0), (0, 255, 255)),
+        ((60, 0, 3), (3, 0, -10), (0, 0, 0)),  # what is black has no hue
+    ],
+)
+def test_hsv_is_shifted(monkeypatch, hsv, shifts, expected):
+    got = jittered(monkeypatch, hsv, shifts)
+    assert np.abs(np.subtract(got, expected)).max() <= 1
+
+
+def test_hsv_shifts_are_drawn_from_both_sides(monkeypatch):
+    grey = np.full((1, 1, 3), 128, np.uint8)
+    values = [to_hsv(JitterHSV(3)({'img': grey})['img'])[2] - 128 for _ in range(200)]
+    assert set(values) == set(range(-3, 4))
+    assert grey.max() == 128  # the picture that came in is left alone
+
+
+@pytest.mark.parametrize('delta', [0, 91])
+def test_wrong_delta_is_named(delta):
+    with pytest.raises(ValueError, match=f'JitterHSV: received delta={delta} where 1 to 90'):
+        JitterHSV(delta)

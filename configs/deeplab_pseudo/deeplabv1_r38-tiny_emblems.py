@@ -1,0 +1,21 @@
+"""DeepLabV1 on a tiny ResNet38d, Emblems; pseudo masks from the tiny SEAM's maps."""
+
+_base_ = [
+    '../_base_/models/deeplabv1_r38-tiny.py',
+    '../_base_/datasets/emblems_pseudo.py',
+    '../_base_/schedules/adamw_1k_emblems.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    # the baseline's backbone takes the place of the ImageNet weights that the papers start from
+    backbone=dict(
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/cam_r38-tiny_emblems/iter_1000.pth',
+            prefix='backbone.',
+        )
+    )
+)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+default_hooks = dict(checkpoint=dict(interval=1000))
