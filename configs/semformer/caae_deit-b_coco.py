@@ -1,0 +1,29 @@
+"""Class-aware auto-encoder on DeiT-B, MS COCO 2014 (not in the paper; the schedule is VOC's)."""
+
+_base_ = [
+    '../_base_/models/caae_deit-b.py',
+    '../_base_/datasets/coco14_weak.py',
+    # as many iterations as on VOC, which are 26 epochs here
+    '../_base_/schedules/sgd_200e_voc.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(embed_head=dict(num_classes=81))
+train_pipeline = [
+    dict(type='LoadImageChecked'),
+    dict(type='JitterColor', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
+    # before the canvas grows, whose valid box a flip would not turn
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='ExpandCanvas', max_ratio=3.0),
+    dict(type='ZoomIntoPart', size=224),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(batch_size=64, dataset=dict(pipeline=train_pipeline))
+test_pipeline = [
+    dict(type='LoadImageChecked'),
+    dict(type='Resize', scale=(224, 224)),
+    dict(type='PackWeakInputs'),
+]
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+# an auto-encoder segments nothing; its pred_score is for metrics of multi-label classification
+test_evaluator = []

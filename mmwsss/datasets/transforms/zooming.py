@@ -1,0 +1,159 @@
+"""Zooming out, onto a larger canvas, and into a part of the image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmseg.registry import TRANSFORMS
+
+from ..masks import IGNORE_INDEX
+from .cropping import place_crop
+from .loading import TRANSPARENT_COLOR
+from .resizing import resize_results
+
+TRIES = 10
+
+
+def draw_part(
+    size: tuple[int, int], scale: Sequence[float], ratio: Sequence[float]
+) -> tuple[int, int]:
+    """Draw width and height of a part of an image: area uniform, aspect ratio log-uniform.
+
+    Of ten draws the first that fits counts; where none does, the largest part of an allowed
+    aspect ratio is taken.
+
+    Args:
+        size: Width and height of the image.
+        scale: Smallest and largest share of the image's area.
+        ratio: Smallest and largest width over height.
+    """
+    width, height = size
+    areas = width * height * np.random.uniform(scale[0], scale[1], TRIES)
+    ratios = np.exp(np.random.uniform(math.log(ratio[0]), math.log(ratio[1]), TRIES))
+    sides = np.rint(np.sqrt([areas * ratios, areas / ratios])).astype(int)
+    fits = ((sides > 0) & (sides <= [[width], [height]])).all(axis=0)
+    if fits.any():
+        drawn = sides[:, fits.argmax()]
+        return int(drawn[0]), int(drawn[1])
+    widest, highest = max(round(height * ratio[1]), 1), max(round(width / ratio[0]), 1)
+    return min(width, widest), min(height, highest)
+
+
+@TRANSFORMS.register_module()
+class ExpandCanvas(BaseTransform):
+    """Put the image at a random place of a larger canvas of the mean colour.
+
+    Adds ``valid_box``, see :class:`CropWithValidBox`. What lies around gets 255 in a mask.
+
+    Source: Liu et al. (SSD), ECCV 2016, https://arxiv.org/abs/1512.02325
+
+    Args:
+        max_ratio: Largest factor on both sides; the factor is uniform from 1 on.
+
+    Raises:
+        ValueError: a factor below 1.
+    """
+
+    def __init__(self, max_ratio: float = 3.0) -> None:
+        if max_ratio < 1:
+            raise ValueError(
+                f'{type(self).__name__}: received max_ratio={max_ratio} where at least 1 is '
+                'expected.'
+            )
+        self.max_ratio = max_ratio
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Enlarge the canvas of the image, and of the mask where one is loaded.
+
+        Args:
+            results: Data info with ``img``, BGR, not yet cropped.
+        """
+        height, width = results['img'].shape[:2]
+        ratio = np.random.uniform(1, self.max_ratio)
+        canvas = round(height * ratio), round(width * ratio)
+        top, left = (
+            place_crop(n, whole)[1] for n, whole in zip((height, width), canvas, strict=True)
+        )
+        padding = {'img': TRANSPARENT_COLOR[::-1], 'gt_seg_map': IGNORE_INDEX}
+        for key, value in padding.items():
+            image = results.get(key)
+            if image is not None:
+                larger = np.empty((*canvas, *image.shape[2:]), dtype=image.dtype)
+                larger[:] = value
+                larger[top : top + height, left : left + width] = image
+                results[key] = larger
+        results['img_shape'] = canvas
+        results['valid_box'] = (top, left, top + height, left + width)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(max_ratio={self.max_ratio})'
+
+
+@TRANSFORMS.register_module()
+class ZoomIntoPart(BaseTransform):
+    """Cut a random part and resize it to a square, as torchvision's ``RandomResizedCrop`` does.
+
+    Pixels are interpolated bilinearly.
+
+    ``valid_box``, where the image lies on a canvas, goes along; it is empty where the part holds
+    nothing of the image. The image must be flipped before, which turns no box.
+
+    Source: Szegedy et al., CVPR 2015, https://arxiv.org/abs/1409.4842
+
+    Args:
+        size: Side of the result in pixels.
+        scale: Smallest and largest share of the area that is cut.
+        ratio: Smallest and largest width over height.
+
+    Raises:
+        ValueError: a side below 1, shares that are not in (0, 1], ratios that are not positive, or
+            a pair out of order.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        scale: Sequence[float] = (0.08, 1.0),
+        *,
+        ratio: Sequence[float] = (3 / 4, 4 / 3),
+    ) -> None:
+        if size < 1:
+            raise ValueError(f'{type(self).__name__}: received size={size} where 1 is the least.')
+        for name, pair, limit in (('scale', scale, 1), ('ratio', ratio, np.inf)):
+            if len(pair) != 2 or not 0 < pair[0] <= pair[1] <= limit:
+                raise ValueError(
+                    f'{type(self).__name__}: received {name}={tuple(pair)} where the smallest and '
+                    f'the largest of above 0 to {limit} are expected.'
+                )
+        self.size = size
+        self.scale = tuple(scale)
+        self.ratio = tuple(ratio)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Cut and resize the image, and the mask where one is loaded.
+
+        Args:
+            results: Data info with ``img``.
+        """
+        height, width = results['img'].shape[:2]
+        part = draw_part((width, height), self.scale, self.ratio)[::-1]
+        top, left = (
+            place_crop(whole, n)[0] for n, whole in zip(part, (height, width), strict=True)
+        )
+        for key in ('img', 'gt_seg_map'):
+            if results.get(key) is not None:
+                results[key] = results[key][top : top + part[0], left : left + part[1]]
+        box = np.array(results.get('valid_box', (0, 0, height, width))).reshape(2, 2)
+        box = ((box - [top, left]) * self.size / np.array(part)).round().clip(0, self.size)
+        resize_results(results, (self.size, self.size), 'bilinear')
+        results['keep_ratio'] = False
+        results['valid_box'] = tuple(box.astype(int).flatten().tolist())
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(size={self.size}, scale={self.scale}, ratio={self.ratio})'

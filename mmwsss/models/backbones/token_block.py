@@ -1,0 +1,101 @@
+"""Transformer block of ViT whose attention can be shown."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from mmcv.cnn import build_norm_layer
+from mmcv.cnn.bricks import DropPath
+from mmcv.cnn.bricks.transformer import FFN
+from torch import Tensor, nn
+
+SHOWN = ('raw', 'class')
+
+
+class TokenAttention(nn.Module):
+    """Multi-head self-attention of class tokens and patch tokens.
+
+    Where nothing is to be shown, and for the rows of the class tokens, PyTorch's fused kernel
+    computes the output and no matrix of all pairs is held. Where the raw attention is shown the
+    output is made from it, so that nothing is computed twice.
+
+    Args:
+        embed_dims: Channels of a token.
+        num_heads: Heads; their number divides the channels.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(embed_dims, 3 * embed_dims)
+        self.proj = nn.Linear(embed_dims, embed_dims)
+
+    def forward(
+        self, x: Tensor, show: str | None = None, *, num_class_tokens: int = 0
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the attended tokens and what is to be shown.
+
+        Args:
+            show: ``raw`` for the attention among patches before scaling and softmax, ``class``
+                for what each class token pays to each patch, after the softmax over all tokens.
+            num_class_tokens: T, how many tokens in front are no patches.
+
+        Shapes:
+            x: ``(N, T + L, C)`` float, normalised.
+            returns: ``(N, T + L, C)``, and ``(N, heads, L, L)``, ``(N, heads, T, L)`` or None.
+        """
+        projected = self.qkv(x).unflatten(2, (3, self.num_heads, -1))
+        queries, keys, values = projected.permute(2, 0, 3, 1, 4).unbind()
+        scale, attention = queries.shape[3] ** -0.5, None
+        if show == 'raw':
+            raw = queries @ keys.transpose(2, 3)
+            out = (raw * scale).softmax(dim=3) @ values
+            attention = raw[..., num_class_tokens:, num_class_tokens:]
+        else:
+            out = F.scaled_dot_product_attention(queries, keys, values)
+        if show == 'class':
+            rows = queries[:, :, :num_class_tokens] @ keys.transpose(2, 3)
+            attention = (rows * scale).softmax(dim=3)[..., num_class_tokens:]
+        return self.proj(out.transpose(1, 2).flatten(2)), attention
+
+
+class TokenBlock(nn.Module):
+    """Block of ViT: attention and feed-forward network, each behind its norm and with a shortcut.
+
+    Source: Dosovitskiy et al., ICLR 2021, https://arxiv.org/abs/2010.11929
+
+    Args:
+        embed_dims: Channels of a token.
+        num_heads: Heads of the attention.
+        mlp_ratio: Hidden channels of the feed-forward network over those of a token.
+        drop_path: Probability that an image takes the shortcut alone.
+        norm_cfg: Config of the norms.
+    """
+
+    def __init__(
+        self,
+        embed_dims: int,
+        num_heads: int,
+        *,
+        mlp_ratio: float = 4.0,
+        drop_path: float = 0.0,
+        norm_cfg: dict,
+    ) -> None:
+        super().__init__()
+        self.norm1 = build_norm_layer(norm_cfg, embed_dims)[1]
+        self.attn = TokenAttention(embed_dims, num_heads)
+        self.drop_path = DropPath(drop_path)
+        self.norm2 = build_norm_layer(norm_cfg, embed_dims)[1]
+        self.ffn = FFN(
+            embed_dims,
+            int(mlp_ratio * embed_dims),
+            act_cfg=dict(type='GELU'),
+            dropout_layer=dict(type='DropPath', drop_prob=drop_path),
+        )
+
+    def forward(
+        self, x: Tensor, show: str | None = None, *, num_class_tokens: int = 0
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the tokens and what is shown, as :meth:`TokenAttention.forward` does."""
+        out, attention = self.attn(self.norm1(x), show, num_class_tokens=num_class_tokens)
+        x = x + self.drop_path(out)
+        return self.ffn(self.norm2(x), identity=x), attention

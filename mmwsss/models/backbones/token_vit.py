@@ -1,0 +1,236 @@
+"""Vision Transformer with any number of class tokens, for images of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isqrt
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import build_norm_layer
+from mmengine.model import BaseModule
+from mmengine.utils import to_2tuple
+from mmseg.models.utils import PatchEmbed
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from .token_block import SHOWN, TokenBlock
+
+
+class Tokens(NamedTuple):
+    """What :meth:`TokenViT.encode` returns."""
+
+    maps: tuple[Tensor, ...]  # patch tokens of each of ``out_indices``, (N, C, h, w)
+    class_tokens: Tensor  # (N, T, C), after the last norm
+    attentions: list[Tensor]  # of ``attention_blocks``, in the order of the network
+
+
+def resize_positions(positions: Tensor, size: tuple[int, int], new_size: tuple[int, int]) -> Tensor:
+    """Resize a grid of position embeddings: bicubic, half-pixel centres, no antialiasing.
+
+    Source: Touvron et al., ICML 2021, https://arxiv.org/abs/2012.12877
+
+    Args:
+        size: Rows and columns of the grid.
+        new_size: Rows and columns that are wanted.
+
+    Shapes:
+        positions: ``(1, h * w, C)`` float, row by row.
+        returns: ``(1, h' * w', C)``.
+
+    Example:
+        >>> resize_positions(torch.tensor([[[0.0], [8.0]]]), (1, 2), (1, 3)).flatten()
+        tensor([-0.6944,  4.0000,  8.6944])
+    """
+    if tuple(size) == tuple(new_size):
+        return positions
+    grid = positions.transpose(1, 2).unflatten(2, size)
+    grid = F.interpolate(grid, new_size, mode='bicubic', align_corners=False)
+    return grid.flatten(2).transpose(1, 2)
+
+
+@MODELS.register_module()
+class TokenViT(BaseModule):
+    """Vision Transformer (ViT, DeiT) with none, one or many class tokens in front of the patches.
+
+    Maps of patch tokens come in the form that MMSegmentation's heads take. The grid of positions
+    is resized to whatever image comes, and to ``img_size`` when weights of another size are
+    loaded. Sides that are no multiple of the patch are padded with zeros, right and bottom.
+
+    Weights of DeiT, timm and MMPretrain: ``tools/model_converters/vit2mmwsss.py``.
+
+    Sources: Dosovitskiy et al., ICLR 2021, https://arxiv.org/abs/2010.11929; Touvron et al., ICML
+    2021, https://arxiv.org/abs/2012.12877
+
+    Args:
+        embed_dims: Channels of a token, C.
+        num_layers: Blocks.
+        num_heads: Heads of the attention.
+        mlp_ratio: Hidden channels of the feed-forward networks over C.
+        patch_size: Side of a patch in pixels.
+        img_size: Side, or (height, width), of the image to which the positions belong.
+        num_class_tokens: T.
+        class_positions: Whether each class token has a position of its own.
+        out_indices: Blocks whose patch tokens are returned, negative from the end. The last
+            block's go through the last norm.
+        attention_blocks: Blocks whose attention can be returned, negative from the end.
+        drop_path_rate: Probability of the last block to be skipped; it grows from 0 with depth.
+        norm_cfg: Config of the norms.
+        with_cp: Compute the activations of a block again in the backward pass instead of keeping
+            them.
+        init_cfg: Weights to start from; linear layers have a truncated normal distribution by
+            default.
+
+    Raises:
+        ValueError: there is no such block, the heads do not divide the channels, or ``img_size``
+            is no multiple of the patch.
+    """
+
+    def __init__(
+        self,
+        embed_dims: int = 768,
+        num_layers: int = 12,
+        *,
+        num_heads: int = 12,
+        mlp_ratio: float = 4.0,
+        patch_size: int = 16,
+        img_size: int | tuple[int, int] = 224,
+        num_class_tokens: int = 0,
+        class_positions: bool = True,
+        out_indices: Sequence[int] = (-1,),
+        attention_blocks: Sequence[int] = (),
+        drop_path_rate: float = 0.0,
+        norm_cfg: dict | None = None,
+        with_cp: bool = False,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg or dict(type='TruncNormal', layer='Linear', std=0.02, bias=0))
+        if embed_dims % num_heads:
+            raise ValueError(
+                f'TokenViT: num_heads={num_heads} must divide embed_dims={embed_dims}.'
+            )
+        height, width = to_2tuple(img_size)
+        if height % patch_size or width % patch_size:
+            raise ValueError(
+                f'TokenViT: img_size must be a multiple of patch_size={patch_size}, got {img_size}.'
+            )
+        norm_cfg = norm_cfg or dict(type='LN', eps=1e-6)
+        self.embed_dims, self.num_class_tokens, self.with_cp = embed_dims, num_class_tokens, with_cp
+        self.out_indices = self._places('out_indices', out_indices, num_layers)
+        self.attention_blocks = self._places('attention_blocks', attention_blocks, num_layers)
+        # what the heads on the attention ask for
+        self.attention_maps = num_heads * len(self.attention_blocks)
+        self.grid = height // patch_size, width // patch_size
+        self.patch_embed = PatchEmbed(
+            embed_dims=embed_dims, kernel_size=patch_size, padding='corner'
+        )
+        self.pos_embed = self._table(self.grid[0] * self.grid[1])
+        self.class_tokens = self._table(num_class_tokens)
+        self.class_pos_embed = self._table(num_class_tokens if class_positions else 0)
+        rates = torch.linspace(0, drop_path_rate, num_layers, device='cpu').tolist()
+        self.layers = nn.ModuleList(
+            TokenBlock(embed_dims, num_heads, mlp_ratio=mlp_ratio, drop_path=r, norm_cfg=norm_cfg)
+            for r in rates
+        )
+        self.norm = build_norm_layer(norm_cfg, embed_dims)[1]
+
+    @staticmethod
+    def _places(name: str, indices: Sequence[int], num_layers: int) -> tuple[int, ...]:
+        """Return indices of blocks counted from the front, sorted."""
+        wrong = [i for i in indices if not -num_layers <= i < num_layers]
+        if wrong:
+            raise ValueError(
+                f'TokenViT: {name} must lie in {-num_layers} to {num_layers - 1}, got '
+                f'{tuple(indices)}.'
+            )
+        return tuple(sorted({i % num_layers for i in indices}))
+
+    def _table(self, length: int) -> nn.Parameter | None:
+        """Return a learned table ``(1, length, C)``, or none where it would be empty."""
+        if not length:
+            return None
+        return nn.Parameter(
+            nn.init.trunc_normal_(torch.empty(1, length, self.embed_dims), std=0.02)
+        )
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        """Resize the positions of weights that belong to a square image of another size."""
+        name = f'{prefix}pos_embed'
+        table = state_dict.get(name)
+        if table is not None and table.shape != self.pos_embed.shape and table.ndim == 3:
+            side = isqrt(table.shape[1])
+            if side * side == table.shape[1]:
+                resized = resize_positions(table.float(), (side, side), self.grid)
+                state_dict = {**state_dict, name: resized.to(table.dtype)}
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _embed(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Return all tokens with their positions, ``(N, T + L, C)``, and the size of the grid."""
+        x, grid = self.patch_embed(x)
+        x = x + resize_positions(self.pos_embed, self.grid, grid)
+        if self.class_tokens is not None:
+            tokens = self.class_tokens
+            if self.class_pos_embed is not None:
+                tokens = tokens + self.class_pos_embed
+            x = torch.cat([tokens.expand(len(x), -1, -1).to(x.dtype), x], dim=1)
+        return x, grid
+
+    def _run_block(
+        self, block: TokenBlock, x: Tensor, show: str | None
+    ) -> tuple[Tensor, Tensor | None]:
+        if self.with_cp and x.requires_grad:
+            return checkpoint(
+                block, x, show, num_class_tokens=self.num_class_tokens, use_reentrant=False
+            )
+        return block(x, show, num_class_tokens=self.num_class_tokens)
+
+    def encode(self, x: Tensor, *, attention: str | None = None) -> Tokens:
+        """Return maps of patch tokens, class tokens and, on request, attention.
+
+        Args:
+            attention: ``raw`` for that among patches, before scaling and softmax; ``class`` for
+                what each class token pays to each patch, rows of the softmax over all tokens.
+
+        Shapes:
+            x: ``(N, 3, H, W)`` float.
+            returns: ``maps`` ``(N, C, h, w)`` each, ``class_tokens`` ``(N, T, C)``, and
+                ``attentions`` of ``attention_blocks``, each ``(N, heads, L, L)`` or ``(N, heads,
+                T, L)``, L = h * w.
+
+        Raises:
+            ValueError: another ``attention``.
+        """
+        if attention not in (None, *SHOWN):
+            raise ValueError(f'TokenViT: attention must be one of {SHOWN}, got {attention!r}.')
+        x, grid = self._embed(x)
+        maps, attentions, last = [], [], len(self.layers) - 1
+        for i, block in enumerate(self.layers):
+            show = attention if i in self.attention_blocks else None
+            x, shown = self._run_block(block, x, show)
+            if shown is not None:
+                attentions.append(shown)
+            if i == last:
+                x = self.norm(x)
+            if i in self.out_indices:
+                patches = x[:, self.num_class_tokens :]
+                maps.append(patches.transpose(1, 2).unflatten(2, grid))
+        return Tokens(tuple(maps), x[:, : self.num_class_tokens], attentions)
+
+    def forward(
+        self, x: Tensor, return_attention: bool = False
+    ) -> tuple[Tensor, ...] | tuple[tuple[Tensor, ...], list[Tensor]]:
+        """Return the maps and, on request, the raw attention among patches.
+
+        Args:
+            return_attention: Whether to return the attention of ``attention_blocks`` besides, as
+                :class:`AttentionMiT` does.
+
+        Shapes:
+            x: ``(N, 3, H, W)`` float.
+            returns: tuple of ``(N, C, h, w)``, one an index of ``out_indices``; a list of
+                ``(N, heads, L, L)``.
+        """
+        tokens = self.encode(x, attention='raw' if return_attention else None)
+        return (tokens.maps, tokens.attentions) if return_attention else tokens.maps

@@ -1,0 +1,153 @@
+"""Names of the published weights of ViT and DeiT and what they are called here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from math import isqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmwsss.models.backbones import TokenViT
+
+HEAD_CHANNELS = 64  # of DeiT and of ViT up to ViT-L; weights do not tell
+_LAYERS = {
+    'norm1': 'norm1',
+    'ln1': 'norm1',
+    'attn.qkv': 'attn.qkv',
+    'attn.proj': 'attn.proj',
+    'norm2': 'norm2',
+    'ln2': 'norm2',
+    'mlp.fc1': 'ffn.layers.0.0',
+    'ffn.layers.0.0': 'ffn.layers.0.0',
+    'mlp.fc2': 'ffn.layers.1',
+    'ffn.layers.1': 'ffn.layers.1',
+}
+_BLOCK = re.compile(r'(?:blocks|layers)\.(\d+)\.([a-z0-9_.]+)\.(weight|bias)')
+_OTHERS = (
+    (re.compile(r'(class_tokens|class_pos_embed|pos_embed)'), r'\1'),
+    (re.compile(r'patch_embed\.proj(?:ection)?\.(\w+)'), r'patch_embed.projection.\1'),
+    # MMPretrain numbers the norm behind the blocks too
+    (re.compile(r'(?:norm|ln1)\.(\w+)'), r'norm.\1'),
+)
+_CLASSIFIER = re.compile(r'(?:head|head_dist|pre_logits)\.')
+_PREFIX = 'backbone.'
+
+
+def published_to_token_block(name: str) -> str:
+    """Return the name of a weight of a published block in :class:`TokenViT`.
+
+    Args:
+        name: Name in the code of DeiT, timm or MMPretrain.
+
+    Raises:
+        KeyError: a block has no such weight.
+
+    Example:
+        >>> published_to_token_block('blocks.3.mlp.fc2.bias')
+        'layers.3.ffn.layers.1.bias'
+    """
+    match = _BLOCK.fullmatch(name)
+    if match is None or match[2] not in _LAYERS:
+        raise KeyError(name)
+    return f'layers.{match[1]}.{_LAYERS[match[2]]}.{match[3]}'
+
+
+def published_to_token_vit(name: str) -> str:
+    """Return the name of a weight of a published ViT in :class:`TokenViT`.
+
+    Args:
+        name: Name in the code of DeiT, timm or MMPretrain; ``class_tokens``, ``class_pos_embed``
+            and ``pos_embed`` are what :func:`split_vit_tokens` makes.
+
+    Raises:
+        KeyError: the network has no such weight.
+
+    Example:
+        >>> published_to_token_vit('patch_embed.proj.bias'), published_to_token_vit('norm.bias')
+        ('patch_embed.projection.bias', 'norm.bias')
+    """
+    for pattern, ours in _OTHERS:
+        if match := pattern.fullmatch(name):
+            return match.expand(ours)
+    return published_to_token_block(name)
+
+
+def split_vit_tokens(weights: Mapping[str, Tensor], num_class_tokens: int) -> dict[str, Tensor]:
+    """Give published weights of a ViT the tokens that :class:`TokenViT` has.
+
+    The table of positions is split into those of tokens and of patches. The class token and its
+    position are repeated; DeiT's distillation token and all classifiers are left out.
+
+    Args:
+        weights: Weights under their published names, MMPretrain's ``backbone.`` allowed.
+        num_class_tokens: Class tokens that are wanted, none at all for 0.
+
+    Returns:
+        The weights with ``class_tokens``, ``class_pos_embed`` and ``pos_embed``.
+
+    Example:
+        >>> weights = dict(cls_token=torch.ones(1, 1, 2), pos_embed=torch.zeros(1, 5, 2))
+        >>> {name: tuple(x.shape) for name, x in split_vit_tokens(weights, 3).items()}
+        {'pos_embed': (1, 4, 2), 'class_tokens': (1, 3, 2), 'class_pos_embed': (1, 3, 2)}
+    """
+    weights = {name.removeprefix(_PREFIX): value for name, value in weights.items()}
+    weights = {name: x for name, x in weights.items() if not _CLASSIFIER.match(name)}
+    tokens = weights.pop('cls_token', None)
+    in_front = (tokens is not None) + (weights.pop('dist_token', None) is not None)
+    positions = weights.get('pos_embed')
+    # what does not fit together is refused later, by its name
+    if positions is None or tokens is None or positions.ndim != 3 or tokens.ndim != 3:
+        return weights
+    weights['pos_embed'] = positions[:, in_front:]
+    if num_class_tokens:
+        weights['class_tokens'] = tokens.expand(-1, num_class_tokens, -1)
+        weights['class_pos_embed'] = positions[:, :1].expand(-1, num_class_tokens, -1)
+    return weights
+
+
+def vit_settings(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Read off weights which ViT they are of.
+
+    Args:
+        weights: Of :func:`split_vit_tokens`.
+
+    Returns:
+        ``embed_dims``, ``num_layers``, ``num_heads``, ``patch_size``, ``img_size`` and
+        ``num_class_tokens`` of :class:`TokenViT`.
+    """
+    width, patch, grid, tokens = 768, 16, 196, 0
+    for name, value in weights.items():
+        if name in ('patch_embed.proj.weight', 'patch_embed.projection.weight') and value.ndim == 4:
+            width, patch = len(value), value.shape[3]
+        elif name == 'pos_embed' and value.ndim == 3:
+            grid = value.shape[1]
+        elif name == 'class_tokens':
+            tokens = value.shape[1]
+    blocks = {match[1] for name in weights if (match := _BLOCK.fullmatch(name))}
+    return dict(
+        embed_dims=width,
+        num_layers=max(len(blocks), 1),
+        num_heads=num_heads(width),
+        patch_size=patch,
+        img_size=isqrt(grid) * patch,
+        num_class_tokens=tokens,
+    )
+
+
+def num_heads(width: int) -> int:
+    """Return how many heads a published ViT of a width has."""
+    return width // HEAD_CHANNELS if width % HEAD_CHANNELS == 0 else 1
+
+
+def token_vit_shapes(settings: Mapping[str, Any]) -> dict[str, torch.Size]:
+    """Return names and shapes of the state dict of :class:`TokenViT`.
+
+    Args:
+        settings: Of :func:`vit_settings`.
+    """
+    with torch.device('meta'):
+        network = TokenViT(**settings)
+    return {name: value.shape for name, value in network.state_dict().items()}

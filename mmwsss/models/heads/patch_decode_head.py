@@ -1,0 +1,79 @@
+"""Head that paints the patches of an image from tokens."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from mmcv.cnn import build_norm_layer
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from mmwsss.models.backbones.token_block import TokenBlock
+
+
+@MODELS.register_module()
+class PatchDecodeHead(BaseModule):
+    """Decoder of the class-aware auto-encoder: transformer blocks without position embedding.
+
+    Source: Chen et al., 2022, Sec. 3.2, https://arxiv.org/abs/2210.14618
+
+    Args:
+        in_channels: Channels of a token that comes in.
+        embed_dims: Channels of a token within the blocks.
+        hidden_channels: Channels that a token is reduced to before, ``embed_dims`` by default.
+        num_layers: Blocks.
+        num_heads: Heads of their attention.
+        patch_size: Side of a patch in pixels.
+        norm_cfg: Config of the norms.
+        init_cfg: Initialisation; linear layers have a truncated normal distribution by default.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        embed_dims: int = 768,
+        *,
+        hidden_channels: int | None = None,
+        num_layers: int = 8,
+        num_heads: int = 12,
+        patch_size: int = 16,
+        norm_cfg: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg or dict(type='TruncNormal', layer='Linear', std=0.02, bias=0))
+        norm_cfg = norm_cfg or dict(type='LN', eps=1e-5)
+        hidden = hidden_channels or embed_dims
+        self.patch_size = patch_size
+        self.reduce = nn.Sequential(
+            nn.Linear(in_channels, hidden, bias=False), build_norm_layer(norm_cfg, hidden)[1]
+        )
+        self.project = nn.Linear(hidden, embed_dims)
+        self.layers = nn.ModuleList(
+            TokenBlock(embed_dims, num_heads, norm_cfg=norm_cfg) for _ in range(num_layers)
+        )
+        self.norm = build_norm_layer(norm_cfg, embed_dims)[1]
+        self.paint = nn.Linear(embed_dims, 3 * patch_size**2)
+
+    def decode(self, x: Tensor) -> Tensor:
+        """Return the pixels of each patch.
+
+        Shapes:
+            x: ``(N, L, embed_dims)`` float.
+            returns: ``(N, L, 3 * patch_size ** 2)``, channel by channel, row by row.
+        """
+        for block in self.layers:
+            x = block(x)[0]
+        return self.paint(self.norm(x))
+
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Return the image.
+
+        Args:
+            grid: Rows and columns of patches, L in all.
+
+        Shapes:
+            x: ``(N, L, in_channels)`` float.
+            returns: ``(N, 3, H, W)`` float, sides those of the grid times the patch's.
+        """
+        pixels = self.decode(self.project(self.reduce(x)))
+        return F.pixel_shuffle(pixels.transpose(1, 2).unflatten(2, grid), self.patch_size)

@@ -1,0 +1,81 @@
+"""Losses of the class-aware auto-encoder: similarity to the classes, and reconstruction."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from .multi_label_cross_entropy_loss import multi_label_cross_entropy
+
+MARGIN = 1e-4
+
+
+def similarity_loss(similarity: Tensor, labels: Tensor) -> Tensor:
+    """Binary cross-entropy that takes cosines as probabilities, no sigmoid.
+
+    ``-log(s)`` of a present class has no end at 0, where ReLU makes many cosines lie, and its
+    gradient none either. Below 1e-4 (above 1 - 1e-4 for an absent class) the loss goes on as its
+    tangent there: a class that resembles nothing still learns, with a gradient of 1e4 over the
+    number of elements.
+
+    Source: Chen et al., 2022, Eq. 4, https://arxiv.org/abs/2210.14618, and its published code.
+
+    Shapes:
+        similarity: ``(N, C)`` float, at most 1.
+        labels: ``(N, C)`` float, 0 or 1.
+        returns: scalar.
+
+    Example:
+        >>> similarity = torch.tensor([[0.5, 0.0]])
+        >>> round(similarity_loss(similarity, torch.tensor([[1.0, 0.0]])).item(), 4)
+        0.3466
+    """
+    wrong = torch.where(labels > 0, 1 - similarity, similarity)
+    tangent = (wrong - (1 - MARGIN)).relu() / MARGIN
+    inside = similarity.clamp(MARGIN, 1 - MARGIN)
+    return multi_label_cross_entropy(inside, labels) + tangent.mean()
+
+
+@MODELS.register_module()
+class SimilarityLoss(nn.Module):
+    """Registered :func:`similarity_loss`.
+
+    Args:
+        loss_weight: Factor on the loss.
+    """
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, similarity: Tensor, labels: Tensor) -> Tensor:
+        """Return the weighted loss; shapes as in :func:`similarity_loss`."""
+        return self.loss_weight * similarity_loss(similarity, labels)
+
+
+@MODELS.register_module()
+class ReconstructionLoss(nn.Module):
+    """Mean squared error of a reconstruction, over all pixels.
+
+    Args:
+        loss_weight: Factor on the loss.
+
+    Example:
+        >>> ReconstructionLoss(2.0)(torch.zeros(1, 3, 2, 2), torch.ones(1, 3, 2, 2)).item()
+        2.0
+    """
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, reconstruction: Tensor, images: Tensor) -> Tensor:
+        """Return the weighted loss, a scalar.
+
+        Shapes:
+            reconstruction: ``(N, 3, H, W)`` float.
+            images: ``(N, 3, H, W)`` float, normalised.
+        """
+        return self.loss_weight * F.mse_loss(reconstruction.float(), images.float())

@@ -1,0 +1,30 @@
+"""Cosine similarity that stays away from its extremes."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+EPS = 1e-4
+
+
+def clamped_cosine(a: Tensor, b: Tensor) -> Tensor:
+    """Return the cosine of the angle between vectors, at most 1 - 1e-4 away from 0.
+
+    A vector shorter than 1e-8 is divided by that instead of its length. In half precision 1 -
+    1e-4 would be 1, so the result is always single precision.
+
+    Source: Chen et al., 2022, https://arxiv.org/abs/2210.14618, and its published code.
+
+    Shapes:
+        a, b: ``(..., D)`` float; what comes before D is broadcast.
+        returns: ``(...)`` float32, float64 of float64.
+
+    Example:
+        >>> import torch
+        >>> b = torch.tensor([[2., 0.], [0., 2.], [3., 4.], [0., 0.]])
+        >>> clamped_cosine(torch.tensor([1., 0.]), b)
+        tensor([0.9999, 0.0000, 0.6000, 0.0000])
+    """
+    a, b = (x if x.dtype.itemsize >= 4 else x.float() for x in (a, b))
+    return F.cosine_similarity(a, b, dim=-1, eps=1e-8).clamp(EPS - 1, 1 - EPS)

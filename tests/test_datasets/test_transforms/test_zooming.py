@@ -1,0 +1,144 @@
+"""Zooming: what is where, how large parts are, and which box holds image."""
+
+import numpy as np
+import pytest
+
+from mmwsss.datasets import ExpandCanvas, ZoomIntoPart
+from mmwsss.datasets.transforms import draw_part
+
+
+def sample(height, width):
+    rows, columns = np.mgrid[:height, :width]
+    return {
+        'img': np.stack([rows, columns, rows * 0 + 9], -1).astype(np.uint8),
+        'gt_seg_map': (rows % 7).astype(np.uint8),
+    }
+
+
+# a larger canvas
+
+
+@pytest.mark.parametrize('shape', [(20, 30), (7, 5)])
+def test_the_image_lies_whole_in_its_box(shape):
+    for _ in range(20):
+        results = ExpandCanvas()(sample(*shape))
+        top, left, bottom, right = results['valid_box']
+        image, mask = results['img'], results['gt_seg_map']
+        assert image.shape[:2] == mask.shape == results['img_shape']
+        assert (bottom - top, right - left) == shape
+        before = sample(*shape)
+        assert (image[top:bottom, left:right] == before['img']).all()
+        assert (mask[top:bottom, left:right] == before['gt_seg_map']).all()
+        outside = np.ones(mask.shape, bool)
+        outside[top:bottom, left:right] = False
+        # ImageNet's mean in the order of OpenCV
+        assert (image[outside] == (104, 116, 124)).all() and (mask[outside] == 255).all()
+
+
+def test_factor_is_uniform_and_places_are_all_possible():
+    ratios, corners = [], set()
+    for _ in range(300):
+        results = ExpandCanvas(max_ratio=2)(sample(10, 10))
+        height, width = results['img_shape']
+        assert height == width
+        ratios.append(height / 10)
+        if height == 11:
+            corners.add(results['valid_box'][:2])
+    assert corners == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert min(ratios) == 1 and max(ratios) == 2
+    assert np.mean(ratios) == pytest.approx(1.5, abs=0.06)
+
+
+def test_factor_1_keeps_the_image():
+    results = ExpandCanvas(max_ratio=1)({'img': sample(5, 7)['img']})
+    assert (results['img'] == sample(5, 7)['img']).all()
+    assert results['valid_box'] == (0, 0, 5, 7) and 'gt_seg_map' not in results
+
+
+# a part
+
+
+def test_area_is_uniform_and_aspect_ratio_log_uniform():
+    sides = np.array([draw_part((400, 400), (0.1, 0.5), (0.5, 2)) for _ in range(2000)])
+    shares, ratios = sides.prod(axis=1) / 400**2, sides[:, 0] / sides[:, 1]
+    assert 0.099 < shares.min() < 0.11 and 0.49 < shares.max() < 0.501
+    assert shares.mean() == pytest.approx(0.3, abs=0.01)
+    assert 0.49 < ratios.min() < 0.52 and 1.9 < ratios.max() < 2.02
+    assert np.log(ratios).mean() == pytest.approx(0, abs=0.04)
+
+
+def test_ratio_is_width_over_height():
+    assert draw_part((400, 300), (0.15, 0.15), (2, 2)) == (190, 95)
+
+
+@pytest.mark.parametrize(('size', 'expected'), [((100, 10), (13, 10)), ((10, 100), (10, 13))])
+def test_part_of_a_narrow_image_is_the_largest_allowed(size, expected):
+    """None of the draws fits: the whole area as a part that is nearly a square."""
+    assert draw_part(size, (1, 1), (3 / 4, 4 / 3)) == expected
+
+
+def test_every_place_is_possible():
+    seen = set()
+    for _ in range(400):
+        results = ZoomIntoPart(4, scale=(0.6, 0.6), ratio=(1, 1))(sample(5, 5))
+        seen.add(tuple(results['img'][0, 0, :2]))
+    assert seen == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
+def test_the_part_is_stretched_to_a_square():
+    results = ZoomIntoPart(8, scale=(1, 1), ratio=(2, 2))(sample(4, 8))
+    assert results['img'].shape == (8, 8, 3) and results['gt_seg_map'].shape == (8, 8)
+    assert results['img_shape'] == (8, 8) and results['keep_ratio'] is False
+    assert results['scale_factor'] == (1.0, 2.0)
+    assert (results['gt_seg_map'][:, 0] == [0, 0, 1, 1, 2, 2, 3, 3]).all()
+    assert (results['img'][3, :, 1] == range(8)).all()
+    assert results['valid_box'] == (0, 0, 8, 8)
+
+
+def test_the_valid_box_goes_along():
+    """Behind both, the box holds the image and the mean colour lies around."""
+    empty = 0
+    for _ in range(200):
+        results = {'img': np.full((30, 40, 3), 9, np.uint8)}
+        results = ZoomIntoPart(32)(ExpandCanvas()(results))
+        top, left, bottom, right = results['valid_box']
+        assert 0 <= top <= bottom <= 32 and 0 <= left <= right <= 32
+        shown = np.zeros((32, 32), bool)
+        shown[top:bottom, left:right] = True
+        empty += not shown.any()
+        # but for the border, where the two are mixed
+        image = (results['img'] == 9).all(axis=2)
+        colour = (results['img'] == (104, 116, 124)).all(axis=2)
+        assert not (image & ~shown).any() or (image & ~shown).sum() <= 64
+        assert (colour & shown).sum() <= 128
+        assert (image[top + 2 : max(bottom - 2, 0), left + 2 : max(right - 2, 0)]).all()
+    assert 0 < empty < 60
+
+
+def test_the_seed_of_numpy_decides():
+    found = []
+    for _ in range(2):
+        np.random.seed(3)
+        results = ZoomIntoPart(8)(ExpandCanvas()(sample(9, 12)))
+        found.append((results['img'].tobytes(), results['valid_box']))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ('transform', 'arguments', 'match'),
+    [
+        (ExpandCanvas, {'max_ratio': 0.9}, 'max_ratio=0.9 where at least 1'),
+        (ZoomIntoPart, {'size': 0}, 'size=0 where 1 is the least'),
+        (ZoomIntoPart, {'size': 4, 'scale': (0.5, 1.5)}, r'scale=\(0.5, 1.5\) where .* to 1 are'),
+        (ZoomIntoPart, {'size': 4, 'ratio': (2, 1)}, r'ratio=\(2, 1\) where'),
+        (ZoomIntoPart, {'size': 4, 'ratio': (0, 1)}, r'ratio=\(0, 1\) where'),
+    ],
+)
+def test_wrong_arguments_are_named(transform, arguments, match):
+    with pytest.raises(ValueError, match=f'{transform.__name__}: received {match}'):
+        transform(**arguments)
+
+
+@pytest.mark.parametrize('transform', [ExpandCanvas(2.0), ZoomIntoPart(4, (0.5, 1.0))])
+def test_show_themselves(transform):
+    assert eval(repr(transform)).__dict__ == transform.__dict__

@@ -1,0 +1,70 @@
+"""Convert ImageNet weights of ViT or DeiT into weights for the backbone ``TokenViT``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.models.converters import (
+    ConversionError,
+    convert_weights,
+    published_to_token_vit,
+    read_torch_weights,
+    save_weights,
+    split_vit_tokens,
+    token_vit_shapes,
+    vit_settings,
+)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description='Convert ImageNet weights of ViT or DeiT for the backbone TokenViT. Nothing in '
+        'the file is run.'
+    )
+    parser.add_argument(
+        'src', help='checkpoint of DeiT (distilled or not), timm or MMPretrain, .pth'
+    )
+    parser.add_argument('dst', help='file to write, .pth')
+    parser.add_argument(
+        '--class-tokens',
+        type=int,
+        default=0,
+        metavar='T',
+        help='num_class_tokens of the backbone; each becomes the class token of the file, with its '
+        'position (default: 0, patch tokens alone)',
+    )
+    return parser
+
+
+def convert(src: Path, dst: Path, num_class_tokens: int) -> dict:
+    """Convert a file and return the settings of its network."""
+    weights = split_vit_tokens(read_torch_weights(src), num_class_tokens)
+    settings = vit_settings(weights)
+    # a file without a class token is to be refused
+    expected = token_vit_shapes({**settings, 'num_class_tokens': num_class_tokens})
+    state_dict = convert_weights(weights, published_to_token_vit, expected, src)
+    save_weights(state_dict, dst, source=src)
+    return settings
+
+
+def main(args: argparse.Namespace) -> None:
+    """Convert, and say how to use the result."""
+    if args.class_tokens < 0:
+        raise UsageError(f'--class-tokens must be at least 0, got {args.class_tokens}.')
+    try:
+        settings = convert(Path(args.src), Path(args.dst), args.class_tokens)
+    except (ConversionError, OSError) as error:
+        raise UsageError(str(error)) from error
+    texts = [f'{key}={value}' for key, value in settings.items() if key != 'img_size']
+    print(
+        f'{args.dst}: ViT for images of {settings["img_size"]} written; use it as backbone=dict('
+        f'type="TokenViT", {", ".join(texts)}, init_cfg=dict(type="Pretrained", '
+        f'checkpoint="{args.dst}")); other values of img_size resize its positions.'
+    )
+
+
+if __name__ == '__main__':
+    run_tool(make_parser(), main)
