@@ -1,0 +1,133 @@
+"""The contrast of APC: patches sure of a class alike, and unlike those sure to be without it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+
+def _patch_sets(
+    scores: Tensor, present: Tensor, valid: Tensor | None, high: float, low: float
+) -> Tensor:
+    """Return who is in the high sets of all classes and then in the low ones, ``(N, 2C, L)``."""
+    sets = torch.cat([scores > high, scores < low], dim=1) & present.repeat(1, 2)[..., None]
+    return sets if valid is None else sets & valid.flatten(2).bool()
+
+
+def _check(embed: Tensor, scores: Tensor, labels: Tensor) -> None:
+    same_grid = embed.shape[0] == scores.shape[0] and embed.shape[2:] == scores.shape[2:]
+    if not same_grid or labels.shape != (scores.shape[0], scores.shape[1] - 1):
+        raise ValueError(
+            'patch_contrastive_loss: embed must be (N, D, h, w), scores (N, K + 1, h, w) of the '
+            f'same patches and labels (N, K), got {tuple(embed.shape)}, {tuple(scores.shape)} and '
+            f'{tuple(labels.shape)}.'
+        )
+
+
+def patch_contrastive_loss(
+    embed: Tensor,
+    scores: Tensor,
+    labels: Tensor,
+    valid: Tensor | None = None,
+    *,
+    high: float = 0.85,
+    low: float = 0.15,
+    with_background: bool = False,
+) -> Tensor:
+    r"""Pull together the patches that surely show a class, push away those that surely do not.
+
+    With :math:`S = (1 + \cos) / 2` the similarity of two patches, a class that an image shows
+    costs the mean of :math:`1 - S` over the pairs of different high patches plus the mean of
+    :math:`S` over the pairs of a high and a low patch; a mean over no pair is 0. The loss is the
+    mean over the classes of an image, then over images, so it does not depend on how images
+    are batched. The scores choose and get no gradient.
+
+    All pairs of unit vectors sum to the product of their sums, so the cost is linear in the
+    number of patches.
+
+    Source: ``L_PCE`` of Wu et al. (APC), 2024, https://arxiv.org/abs/2407.10649
+
+    Args:
+        valid: Patches of the images; others are in no set. All by default.
+        high: Patches with more than this are high.
+        low: Patches with less than this are low; the paper says only "lowest scores".
+        with_background: Whether the background counts as a class, which every image shows.
+
+    Shapes:
+        embed: ``(N, D, h, w)`` float.
+        scores: ``(N, K + 1, h, w)`` float in [0, 1], background first.
+        labels: ``(N, K)`` float multi-hot.
+        valid: ``(N, 1, h, w)``, 0 or 1.
+        returns: scalar in [0, 2]; 0 where no image shows a class.
+
+    Raises:
+        ValueError: the shapes do not fit each other.
+
+    Example:
+        >>> embed = torch.tensor([[1., 1., 0.], [0., 0., 1.]]).view(1, 2, 1, 3)
+        >>> dog = torch.tensor([.9, .9, .1])
+        >>> scores = torch.stack([1 - dog, dog]).view(1, 2, 1, 3)
+        >>> patch_contrastive_loss(embed, scores, torch.ones(1, 1))  # (1 - 1) + (1 + 0) / 2
+        tensor(0.5000)
+    """
+    _check(embed, scores, labels)
+    present = F.pad(labels > 0, (1, 0), value=with_background)  # (N, K + 1)
+    sets = _patch_sets(scores.flatten(2), present, valid, high, low)
+    # a sum of squares less its diagonal does not bear half precision
+    embed = embed.flatten(2).to(torch.promote_types(embed.dtype, torch.float32))
+    with torch.autocast(embed.device.type, enabled=False):
+        units = F.normalize(embed, dim=1)  # (N, D, L)
+        sums = torch.einsum('nsl,ndl->nsd', sets.to(units.dtype), units)
+        sum_high, sum_low = sums.chunk(2, dim=1)  # (N, K + 1, D)
+        is_high = sets[:, : len(present[0])].to(units.dtype)
+        # a vector of zeros stays one, so the diagonal is not the number of patches
+        diagonal = torch.einsum('ncl,ndl->nc', is_high, units.square())
+        alike = sum_high.square().sum(dim=2) - diagonal
+        across = torch.einsum('ncd,ncd->nc', sum_high, sum_low)
+    num_high, num_low = sets.sum(dim=2).chunk(2, dim=1)
+    num_alike, num_across = num_high * (num_high - 1), num_high * num_low
+    attract = torch.where(num_alike > 0, 1 - alike / num_alike.clamp(min=1), 0)
+    repel = torch.where(num_across > 0, 1 + across / num_across.clamp(min=1), 0)
+    by_image = (attract + repel).sum(dim=1) / 2 / present.sum(dim=1).clamp(min=1)
+    return by_image.mean()
+
+
+@MODELS.register_module()
+class PatchContrastiveLoss(nn.Module):
+    """Registered :func:`patch_contrastive_loss`.
+
+    Args:
+        loss_weight: Factor on the loss.
+        high: Patches whose score of a class is above this are pulled together.
+        low: Patches whose score is below this are pushed away from them.
+        with_background: Whether the background counts as a class.
+
+    Raises:
+        ValueError: not ``0 <= low <= high <= 1``.
+    """
+
+    def __init__(
+        self,
+        loss_weight: float = 1.0,
+        *,
+        high: float = 0.85,
+        low: float = 0.15,
+        with_background: bool = False,
+    ) -> None:
+        super().__init__()
+        if not 0 <= low <= high <= 1:
+            raise ValueError(
+                'PatchContrastiveLoss: low and high are scores with 0 <= low <= high <= 1, got '
+                f'low={low} and high={high}.'
+            )
+        self.loss_weight = loss_weight
+        self.settings = dict(high=high, low=low, with_background=with_background)
+
+    def forward(
+        self, embed: Tensor, scores: Tensor, labels: Tensor, valid: Tensor | None = None
+    ) -> Tensor:
+        """Return the weighted loss; shapes as in :func:`patch_contrastive_loss`."""
+        loss = patch_contrastive_loss(embed, scores, labels, valid, **self.settings)
+        return self.loss_weight * loss

@@ -1,0 +1,5 @@
+"""Necks between backbone and heads."""
+
+from .hv_bilstm import HVBiLSTM
+
+__all__ = ['HVBiLSTM']

@@ -1,0 +1,72 @@
+"""Recurrent neck that lets every patch see its row and its column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class HVBiLSTM(BaseModule):
+    """One bidirectional LSTM along the rows of the patch grid, another along its columns.
+
+    Source: Rossetti et al. (ViT-PCM), ECCV 2022, https://arxiv.org/abs/2210.17400, and Wu et
+    al. (APC), 2024, https://arxiv.org/abs/2407.10649
+
+    Args:
+        in_channels: Channels of the features.
+        hidden_channels: Of each of the four directions; a quarter of what comes out.
+        in_index: Which of the features to use.
+        dropout: Probability of an activation to be dropped before the LSTMs.
+        init_cfg: Initialisation; PyTorch's own of LSTMs by default.
+
+    Raises:
+        ValueError: ``in_channels`` or ``hidden_channels`` is not positive.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int = 192,
+        *,
+        in_index: int = -1,
+        dropout: float = 0.2,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if min(in_channels, hidden_channels) < 1:
+            raise ValueError(
+                'HVBiLSTM: in_channels and hidden_channels must be positive, got '
+                f'{in_channels} and {hidden_channels}.'
+            )
+        self.in_index = in_index
+        self.dropout = nn.Dropout(dropout)
+        common = dict(batch_first=True, bidirectional=True)
+        self.horizontal = nn.LSTM(in_channels, hidden_channels, **common)
+        self.vertical = nn.LSTM(in_channels, hidden_channels, **common)
+
+    def context(self, x: Tensor) -> Tensor:
+        """Run along the rows and the columns of one feature map.
+
+        Shapes:
+            x: ``(N, in_channels, h, w)``.
+            returns: ``(N, 4 * hidden_channels, h, w)``: to the right, to the left, down, up.
+        """
+        x = self.dropout(x).permute(0, 2, 3, 1)  # (N, h, w, C)
+        num, height, width, _ = x.shape
+        rows = self.horizontal(x.flatten(0, 1))[0].unflatten(0, (num, height))
+        columns = self.vertical(x.transpose(1, 2).flatten(0, 1))[0].unflatten(0, (num, width))
+        return torch.cat([rows, columns.transpose(1, 2)], dim=3).permute(0, 3, 1, 2)
+
+    def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return the features as they are, for a decoder, and :meth:`context` behind them.
+
+        Shapes:
+            feats: backbone outputs; the chosen one ``(N, in_channels, h, w)``.
+            returns: the same and ``(N, 4 * hidden_channels, h, w)``.
+        """
+        return *feats, self.context(feats[self.in_index])
