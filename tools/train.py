@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmwsss.compat import load_strictly
 from mmwsss.engine.launch import (
     add_common_options,
     build_runner,
@@ -50,6 +51,19 @@ def set_resume(cfg: Config, *, named: bool) -> None:
         cfg.resume = named or cfg.get('load_from') is None
 
 
+def keep_seed(cfg: Config) -> None:
+    """Give a training that goes on without a seed in its config the seed that it began with.
+
+    Args:
+        cfg: Config that resumes, changed in place.
+    """
+    randomness = cfg.get('randomness') or {}
+    if randomness.get('seed') is None:
+        # the runner takes it from there, too, but after it has built the data loader
+        seed = load_strictly(cfg.load_from, 'cpu')['meta'].get('seed')
+        cfg.randomness = dict(randomness, seed=seed)
+
+
 def train(args: argparse.Namespace) -> None:
     """Train as the arguments say."""
     cfg = load_config(args)
@@ -60,6 +74,8 @@ def train(args: argparse.Namespace) -> None:
         set_resume(cfg, named='load_from' in (args.cfg_options or {}))
     if cfg.get('load_from'):
         check_checkpoint(cfg.load_from)
+        if cfg.resume:
+            keep_seed(cfg)
     prepare_distributed(cfg)
     build_runner(cfg).train()
 

@@ -11,19 +11,24 @@ from .image_level_voc_dataset import ImageLevelVOCDataset
 from .masks import MaskError, read_mask
 from .palette import voc_palette
 from .pseudo_mask_dataset import PseudoMaskDataset
+from .samplers import NumberedDefaultSampler, NumberedInfiniteSampler
 from .transforms import (
     CropWithValidBox,
+    ExpandCanvas,
     FuseAffinityScores,
     ImageFileError,
     JitterColor,
     JitterHSV,
+    LimitLongSide,
     LoadAffinityLabel,
     LoadAffinityScores,
     LoadImageChecked,
     LoadMaskChecked,
     PackWeakInputs,
+    RandomScaleImage,
     ResizeLongSide,
     ScaleImage,
+    ZoomIntoPart,
 )
 
 __all__ = [
@@ -32,6 +37,7 @@ __all__ = [
     'CropWithValidBox',
     'EmblemsDataset',
     'EmblemsSettings',
+    'ExpandCanvas',
     'FuseAffinityScores',
     'ImageEntry',
     'ImageFileError',
@@ -43,15 +49,20 @@ __all__ = [
     'JitterColor',
     'JitterHSV',
     'LabelFileError',
+    'LimitLongSide',
     'LoadAffinityLabel',
     'LoadAffinityScores',
     'LoadImageChecked',
     'LoadMaskChecked',
     'MaskError',
+    'NumberedDefaultSampler',
+    'NumberedInfiniteSampler',
     'PackWeakInputs',
     'PseudoMaskDataset',
+    'RandomScaleImage',
     'ResizeLongSide',
     'ScaleImage',
+    'ZoomIntoPart',
     'image_id',
     'make_emblems',
     'read_image_labels',

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmengine import fileio
-from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from .image_labels import ImageLabels, LabelFileError, image_id, read_image_labels
 from .label_readers.common import BACKGROUND_NAMES, IMAGE_SUFFIXES, short_list
+from .numbered_dataset import NumberedDataset
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def read_split(path: str, backend_args: dict | None = None) -> list[tuple[str, s
 
 
 @DATASETS.register_module()
-class ImageLevelDataset(BaseSegDataset):
+class ImageLevelDataset(NumberedDataset):
     """Images with image-level labels; masks, where configured, serve evaluation alone.
 
     A data info holds ``img_path``, ``gt_label`` (sorted foreground indices 0..K-1, possibly
@@ -76,7 +76,8 @@ class ImageLevelDataset(BaseSegDataset):
         ann_file: Split file, one name a line, with or without extension; '' takes every image
             of the folder that ends with ``img_suffix``.
         image_labels: Source of the labels, relative to ``data_root``: anything that
-            :func:`~mmwsss.datasets.read_image_labels` reads.
+            :func:`~mmwsss.datasets.read_image_labels` reads. None is for prediction: with
+            ``test_mode=True`` data infos then have no ``gt_label``.
         data_prefix: Folders ``img_path`` and, for evaluation, ``seg_map_path``, relative to
             ``data_root``.
         **kwargs: Arguments of MMSeg's ``BaseSegDataset``. ``metainfo=dict(classes=...)`` with
@@ -98,18 +99,19 @@ class ImageLevelDataset(BaseSegDataset):
         **kwargs: Any,
     ) -> None:
         name = type(self).__name__
-        if not image_labels:
+        if not image_labels and not kwargs.get('test_mode'):
             raise ValueError(
                 f'{name}: received image_labels={image_labels!r} where the source of the image '
                 'tags is expected (a .csv, .json or .npy file, or a folder of VOC annotations): '
-                'give one, or make one from masks with tools/dataset_converters.'
+                'give one, make one from masks with tools/dataset_converters, or set '
+                'test_mode=True to predict.'
             )
         if kwargs.get('reduce_zero_label'):
             raise ValueError(
                 f'{name}: received reduce_zero_label=True but class 0 is the background that '
                 'weak labels compete with: leave it False.'
             )
-        self.image_labels = str(image_labels)
+        self.image_labels = str(image_labels or '')
         prefix = {'img_path': '', **(data_prefix or {})}
         prefix = {key: folder for key, folder in prefix.items() if folder is not None}
         super().__init__(ann_file=ann_file, data_prefix=prefix, **kwargs)
@@ -128,11 +130,15 @@ class ImageLevelDataset(BaseSegDataset):
         self._check_classes()
         entries = self.list_images()
         self._check_entries(entries)
-        labels = self.select_labels(self.read_labels(entries), entries)
+        labels: list = [None] * len(entries)
+        if self.image_labels:
+            labels = self.select_labels(self.read_labels(entries), entries)
         num_classes = len(self._metainfo['classes'])
         data_list = []
         for entry, label in zip(entries, labels, strict=True):
-            data_info = {'img_path': entry.img_path, 'gt_label': label, 'num_classes': num_classes}
+            data_info = {'img_path': entry.img_path, 'num_classes': num_classes}
+            if label is not None:
+                data_info['gt_label'] = label
             if entry.seg_map_path is not None:
                 data_info['seg_map_path'] = entry.seg_map_path
             data_info['label_map'] = self.label_map
@@ -211,7 +217,7 @@ class ImageLevelDataset(BaseSegDataset):
         """Drop images without tags where ``filter_cfg`` asks for it."""
         if not (self.filter_cfg or {}).get('filter_empty_gt', False):
             return self.data_list
-        kept = [data_info for data_info in self.data_list if data_info['gt_label']]
+        kept = [data_info for data_info in self.data_list if data_info.get('gt_label')]
         if not kept:
             raise ValueError(
                 f'{type(self).__name__}: none of the {len(self.data_list)} images of '

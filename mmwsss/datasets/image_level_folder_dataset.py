@@ -12,6 +12,7 @@ from mmseg.registry import DATASETS
 from .image_labels import ImageLabels, LabelFileError, image_id, read_image_labels
 from .image_level_dataset import ImageEntry, ImageLevelDataset
 from .label_readers.common import IMAGE_SUFFIXES, short_list
+from .palette import voc_palette
 
 
 def list_image_files(folder: str) -> list[str]:
@@ -46,15 +47,17 @@ class ImageLevelFolderDataset(ImageLevelDataset):
         |-- train.txt    optional: names of the images of a split, one a line
         `-- masks/       optional, for evaluation: rex.png, index masks
 
-    Every image needs an entry, and every entry an image.
+    Every image needs an entry, and every entry an image, where there are tags.
 
     Args:
         ann_file: Split file; '' takes all images of the folder.
         image_labels: CSV or JSON file of tags, or anything that
-            :func:`~mmwsss.datasets.read_image_labels` reads.
+            :func:`~mmwsss.datasets.read_image_labels` reads. With ``test_mode=True`` it may be
+            left out: pictures of which nothing is known, to be predicted.
         data_prefix: Folders, as in :class:`ImageLevelDataset`; ``img_path`` is ``images``.
-        **kwargs: Arguments of :class:`ImageLevelDataset`, of them
-            ``metainfo=dict(classes=('background', ...))`` is needed.
+        metainfo: ``dict(classes=('background', ...))``; where there is no ``palette``, the
+            colours are those of VOC.
+        **kwargs: Arguments of :class:`ImageLevelDataset`.
 
     Raises:
         FileNotFoundError: the folder does not exist.
@@ -67,11 +70,20 @@ class ImageLevelFolderDataset(ImageLevelDataset):
         *,
         image_labels: str | None = None,
         data_prefix: Mapping[str, str | None] | None = None,
+        metainfo: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         self._files: dict[str, str] = {}
         prefix = {'img_path': 'images', **(data_prefix or {})}
-        super().__init__(ann_file=ann_file, image_labels=image_labels, data_prefix=prefix, **kwargs)
+        # the colours of pseudo masks, where MMSeg would draw some
+        palette = voc_palette(len((metainfo or {}).get('classes') or ()))
+        super().__init__(
+            ann_file=ann_file,
+            image_labels=image_labels,
+            data_prefix=prefix,
+            metainfo={'palette': palette, **(metainfo or {})},
+            **kwargs,
+        )
 
     def list_images(self) -> list[ImageEntry]:
         """Return the images of the split, or all of the folder."""

@@ -7,15 +7,15 @@ import os.path as osp
 from collections.abc import Mapping
 from typing import Any
 
-from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from .image_labels import image_id
 from .label_readers import short_list
+from .numbered_dataset import NumberedDataset
 
 
 @DATASETS.register_module()
-class PseudoMaskDataset(BaseSegDataset):
+class PseudoMaskDataset(NumberedDataset):
     """Images of a data set, masks from a folder with one ``{image}.png`` each.
 
     That each image has its mask is found out when the data set is built, from a list of the folder;

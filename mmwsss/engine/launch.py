@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
 from mmwsss.compat import CheckpointError
+from mmwsss.utils.processes import die_with_parent
 
 SYNC_NORMS = ('SyncBN', 'SyncBatchNorm', 'MMSyncBN', 'torch.nn.SyncBatchNorm')
 
@@ -160,7 +161,7 @@ def without_sync_norm(model: Any) -> Any:
 
 
 def prepare_distributed(cfg: Config) -> None:
-    """Make a run of several processes work on CPUs; with a GPU or one process do nothing.
+    """Make a run of several processes work on CPUs, and let none outlive ``torchrun``.
 
     MMEngine asks for a GPU when it starts the group and when it wraps the model, and
     synchronised batch norm has no CPU kernel. So the group (gloo) is started here, the wrapper
@@ -178,6 +179,9 @@ def prepare_distributed(cfg: Config) -> None:
         raise UsageError(
             '--launcher pytorch needs torchrun; start it with tools/dist_train.sh or dist_test.sh.'
         )
+    if 'TORCHELASTIC_RUN_ID' in os.environ:
+        # else the processes of a torchrun that was killed go on, into the files of the next one
+        die_with_parent()
     if get_device() != 'cpu':
         return
     if cfg.launcher != 'pytorch':

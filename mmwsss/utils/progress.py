@@ -17,11 +17,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from .processes import die_with_parent
+
 Task = TypeVar('Task')
 Result = TypeVar('Result')
 
 
-def _bar() -> Progress:
+def progress_bar() -> Progress:
+    """Return a bar on standard error that vanishes in the end; none where that is no terminal."""
     columns = (
         TextColumn('{task.description}'),
         BarColumn(),
@@ -30,7 +33,8 @@ def _bar() -> Progress:
         TimeRemainingColumn(),
     )
     # what a tool prints on standard output stays clean
-    return Progress(*columns, console=Console(stderr=True))
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def track(
@@ -55,16 +59,16 @@ def track(
     if workers < 1:
         raise ValueError(f'workers must be at least 1, got {workers}.')
     if workers == 1 or len(tasks) < 2:
-        with _bar() as bar:
+        with progress_bar() as bar:
             yield from bar.track(map(function, tasks), len(tasks), description=description)
         return
-    pool = ProcessPoolExecutor(min(workers, len(tasks)))
+    pool = ProcessPoolExecutor(min(workers, len(tasks)), initializer=die_with_parent)
     try:
         with warnings.catch_warnings():
             # Python 3.12 warns where a process with threads forks; these run no Python code
             warnings.simplefilter('ignore', DeprecationWarning)
             results = pool.map(function, tasks, chunksize=min(16, -(-len(tasks) // workers)))
-        with _bar() as bar:
+        with progress_bar() as bar:
             yield from bar.track(results, len(tasks), description=description)
     finally:
         pool.shutdown(cancel_futures=True)

@@ -79,3 +79,25 @@ def test_missing_folder_is_named(folder):
 def test_labels_are_needed(folder):
     with pytest.raises(ValueError, match='ImageLevelFolderDataset: received image_labels=None'):
         build(folder, image_labels=None)
+
+
+def test_pictures_to_predict_need_no_labels(folder):
+    (folder / 'labels.csv').unlink()
+    dataset = build(folder, image_labels=None, test_mode=True)
+    assert [item['img_path'].split('images/')[1] for item in dataset] == [
+        'b.PNG',
+        'c 1.bmp',
+        'sub/a.jpeg',
+    ]
+    assert not any('gt_label' in item for item in dataset)
+
+
+def test_tags_of_pictures_without_tags_cannot_be_filtered(folder):
+    with pytest.raises(ValueError, match='none of the 3 images of .* has a tag'):
+        build(folder, image_labels=None, test_mode=True, filter_cfg=dict(filter_empty_gt=True))
+
+
+def test_colours_are_those_of_pseudo_masks(folder):
+    assert build(folder).metainfo['palette'] == [[0, 0, 0], [128, 0, 0], [0, 128, 0]]
+    own = dict(META, palette=[[0, 0, 0], [1, 2, 3], [4, 5, 6]])
+    assert build(folder, metainfo=own).metainfo['palette'] == own['palette']

@@ -43,7 +43,7 @@ train_dataloader = dict(
     num_workers=4,
     persistent_workers=True,
     drop_last=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='NumberedInfiniteSampler', shuffle=True),
     dataset=dict(
         type='PseudoMaskDataset',
         # lists the images; true masks are not used

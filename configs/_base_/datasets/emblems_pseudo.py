@@ -3,7 +3,6 @@
 dataset_type = 'EmblemsDataset'
 data_root = 'data/emblems'
 pseudo_mask_dir = 'work_dirs/seam_r38-tiny_emblems/pseudo_masks'
-scales = [0.75, 1.0, 1.25]
 
 train_pipeline = [
     dict(type='LoadImageChecked'),
@@ -23,9 +22,7 @@ tta_pipeline = [
     dict(
         type='TestTimeAug',
         transforms=[
-            [dict(type='Resize', scale_factor=scale, keep_ratio=True) for scale in scales],
             [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
-            # after scaling, so that the mask stays as large as the image
             [dict(type='LoadMaskChecked')],
             [dict(type='PackSegInputs')],
         ],
@@ -37,7 +34,7 @@ train_dataloader = dict(
     num_workers=1,
     persistent_workers=True,
     drop_last=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='NumberedInfiniteSampler', shuffle=True),
     dataset=dict(
         type='PseudoMaskDataset',
         # lists the images; true masks and tags are not used

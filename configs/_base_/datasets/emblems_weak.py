@@ -37,7 +37,7 @@ train_dataloader = dict(
     num_workers=1,
     persistent_workers=True,
     drop_last=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='NumberedInfiniteSampler', shuffle=True),
     dataset=dict(type=dataset_type, data_root=data_root, ann_file='train', pipeline=train_pipeline),
 )
 # training validates nothing: masks would choose the checkpoint of a weakly supervised model

@@ -40,7 +40,7 @@ train_dataloader = dict(
     num_workers=4,
     persistent_workers=True,
     drop_last=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='NumberedInfiniteSampler', shuffle=True),
     dataset=dict(
         type='PseudoMaskDataset',
         # lists the images, as in the earlier stages; true masks and tags are not used

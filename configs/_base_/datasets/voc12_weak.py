@@ -40,7 +40,7 @@ train_dataloader = dict(
     num_workers=4,
     persistent_workers=True,
     drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
+    sampler=dict(type='NumberedDefaultSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

@@ -5,20 +5,27 @@ from .cropping import CropWithValidBox
 from .formatting import PackWeakInputs
 from .loading import ImageFileError, LoadImageChecked, LoadMaskChecked, decode_image
 from .photometric import JitterColor, JitterHSV
-from .resizing import ResizeLongSide, ScaleImage
+from .resizing import LimitLongSide, RandomScaleImage, ResizeLongSide, ScaleImage, limited_size
+from .zooming import ExpandCanvas, ZoomIntoPart, draw_part
 
 __all__ = [
     'CropWithValidBox',
+    'ExpandCanvas',
     'FuseAffinityScores',
     'ImageFileError',
     'JitterColor',
     'JitterHSV',
+    'LimitLongSide',
     'LoadAffinityLabel',
     'LoadAffinityScores',
     'LoadImageChecked',
     'LoadMaskChecked',
     'PackWeakInputs',
+    'RandomScaleImage',
     'ResizeLongSide',
     'ScaleImage',
+    'ZoomIntoPart',
     'decode_image',
+    'draw_part',
+    'limited_size',
 ]

@@ -36,6 +36,24 @@ def resize_results(results: dict[str, Any], size: tuple[int, int], interpolation
     results['keep_ratio'] = True
 
 
+def limited_size(size: tuple[int, int], max_size: int) -> tuple[int, int]:
+    """Return width and height with the longer one at most of a length, in proportion.
+
+    Args:
+        size: Width and height.
+        max_size: Largest length of the longer side.
+
+    Example:
+        >>> limited_size((4000, 3000), 500), limited_size((400, 300), 500)
+        ((500, 375), (400, 300))
+    """
+    width, height = size
+    if max(size) <= max_size:
+        return width, height
+    factor = max_size / max(size)
+    return max(round(width * factor), 1), max(round(height * factor), 1)
+
+
 @TRANSFORMS.register_module()
 class ResizeLongSide(BaseTransform):
     """Resize the longer side to a random length.
@@ -127,6 +145,95 @@ class ScaleImage(BaseTransform):
         return (
             f'{type(self).__name__}(scale_factor={self.scale_factor}, '
             f'size_divisor={self.size_divisor}, interpolation={self.interpolation!r})'
+        )
+
+
+@TRANSFORMS.register_module()
+class RandomScaleImage(BaseTransform):
+    """Scale the image by a random factor, uniform in a range; sides are cut to whole pixels.
+
+    Source: Ru et al., CVPR 2022, Sec. 4.1, https://arxiv.org/abs/2203.02664
+
+    Args:
+        min_factor: Smallest factor of both sides.
+        max_factor: Largest one.
+        interpolation: Filter of PIL for the image; all but ``nearest`` smooth what they make
+            smaller.
+
+    Raises:
+        ValueError: the range is empty or not positive, or an unknown filter.
+    """
+
+    def __init__(
+        self, min_factor: float, max_factor: float, *, interpolation: str = 'bilinear'
+    ) -> None:
+        if not 0 < min_factor <= max_factor:
+            raise ValueError(
+                f'{type(self).__name__}: received min_factor={min_factor} and max_factor='
+                f'{max_factor} where 0 < min_factor <= max_factor is expected: exchange or correct '
+                'them.'
+            )
+        _check_interpolation(self, interpolation)
+        self.min_factor = min_factor
+        self.max_factor = max_factor
+        self.interpolation = interpolation
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Scale the image.
+
+        Args:
+            results: Data info with ``img``.
+        """
+        factor = np.random.uniform(self.min_factor, self.max_factor)
+        height, width = (max(int(side * factor), 1) for side in results['img'].shape[:2])
+        resize_results(results, (width, height), self.interpolation)
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(min_factor={self.min_factor}, max_factor={self.max_factor}, '
+            f'interpolation={self.interpolation!r})'
+        )
+
+
+@TRANSFORMS.register_module()
+class LimitLongSide(BaseTransform):
+    """Make images smaller whose longer side exceeds a length; others stay as they are.
+
+    A network that has learned from photographs of 500 pixels finds little in those of a
+    telephone. Predictions are at ``ori_shape`` all the same.
+
+    Args:
+        max_size: Largest length of the longer side in pixels.
+        interpolation: Filter of PIL for the image.
+
+    Raises:
+        ValueError: ``max_size`` is below 1, or an unknown filter.
+    """
+
+    def __init__(self, max_size: int, *, interpolation: str = 'bicubic') -> None:
+        if max_size < 1:
+            raise ValueError(
+                f'{type(self).__name__}: received max_size={max_size} where at least 1 pixel is '
+                'expected.'
+            )
+        _check_interpolation(self, interpolation)
+        self.max_size = max_size
+        self.interpolation = interpolation
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Resize the image if it is too large.
+
+        Args:
+            results: Data info with ``img``.
+        """
+        size = limited_size(results['img'].shape[1::-1], self.max_size)
+        resize_results(results, size, self.interpolation)
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(max_size={self.max_size}, interpolation={self.interpolation!r})'
         )
 
 

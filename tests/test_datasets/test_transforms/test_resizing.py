@@ -5,7 +5,7 @@ import pytest
 from mmseg.registry import TRANSFORMS
 from PIL import Image
 
-from mmwsss.datasets import ResizeLongSide, ScaleImage
+from mmwsss.datasets import LimitLongSide, RandomScaleImage, ResizeLongSide, ScaleImage
 
 
 def sample(height, width):
@@ -72,6 +72,27 @@ def test_scale_1_keeps_the_pixels():
     assert ScaleImage(1.0)(dict(before))['img'] is before['img']
 
 
+def test_random_factor_is_uniform_and_sides_are_cut():
+    widths = []
+    for _ in range(300):
+        results = RandomScaleImage(0.5, 2.0)(sample(21, 40))
+        height, width = results['img'].shape[:2]
+        # the same factor on both sides, cut
+        assert height in {int(21 * width / 40), int(21 * (width + 0.999) / 40)}
+        widths.append(width)
+    assert 20 <= min(widths) < 23
+    assert 77 < max(widths) <= 80
+    assert abs(np.mean(widths) - 49.5) < 3
+
+
+def test_random_scale_smooths_what_it_makes_smaller():
+    before = sample(30, 40)
+    after = RandomScaleImage(0.5, 0.5)(dict(before))
+    expected = Image.fromarray(before['img']).resize((20, 15), Image.Resampling.BILINEAR)
+    assert (after['img'] == np.asarray(expected)).all()
+    assert after['img'].std() < 0.7 * before['img'].std()
+
+
 @pytest.mark.parametrize(
     'config, match',
     [
@@ -83,6 +104,11 @@ def test_scale_1_keeps_the_pixels():
             'scale_factor=1 and size_divisor=0',
         ),
         (
+            {'type': 'RandomScaleImage', 'min_factor': 2, 'max_factor': 1},
+            'min_factor=2 and max_factor=1',
+        ),
+        ({'type': 'RandomScaleImage', 'min_factor': 0, 'max_factor': 1}, 'min_factor=0'),
+        (
             {'type': 'ScaleImage', 'scale_factor': 1, 'interpolation': 'cubic'},
             "interpolation='cubic' where one of nearest",
         ),
@@ -93,6 +119,23 @@ def test_wrong_arguments_are_named(config, match):
         TRANSFORMS.build(config)
 
 
-@pytest.mark.parametrize('transform', [ResizeLongSide(1, 2), ScaleImage(2.0)])
+@pytest.mark.parametrize(
+    'transform', [ResizeLongSide(1, 2), ScaleImage(2.0), RandomScaleImage(0.5, 2.0)]
+)
 def test_show_themselves(transform):
     assert eval(repr(transform)).__dict__ == transform.__dict__
+
+
+@pytest.mark.parametrize(
+    'shape, expected', [((30, 40), (15, 20)), ((40, 30), (20, 15)), ((20, 8), (20, 8))]
+)
+def test_only_larger_images_are_made_smaller(shape, expected):
+    before = sample(*shape)
+    results = LimitLongSide(20)(dict(before))
+    assert results['img'].shape[:2] == results['img_shape'] == expected
+    assert (shape == expected) == (results['img'] is before['img'])
+
+
+def test_a_limit_is_at_least_a_pixel():
+    with pytest.raises(ValueError, match='LimitLongSide: received max_size=0'):
+        LimitLongSide(0)

@@ -1,0 +1,109 @@
+"""The names that a source of tags uses, where its classes are not known beforehand."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from .check_labels import _csv_entries, _json_entries, _Pairs
+from .image_labels import LabelFileError, image_id
+from .label_readers import is_instances, short_list
+from .label_readers.common import BACKGROUND_NAMES, read_text
+from .label_readers.voc_xml import _object_names
+
+# a name, and the line, entry or file that it stands in
+Place = tuple[str, str]
+
+
+def _csv_names(path: Path) -> Iterator[Place]:
+    try:
+        for _, names, where in _csv_entries(path, ()):
+            if not isinstance(names, LabelFileError):
+                yield from ((name, where) for name in names)
+    except csv.Error:
+        # the reader says what is wrong with the quotes
+        return
+
+
+def _json_names(path: Path) -> Iterator[Place]:
+    try:
+        content = json.loads(read_text(path), object_pairs_hook=_Pairs)
+    except json.JSONDecodeError:
+        # as above
+        return
+    if is_instances(content):
+        used = {item.get('category_id') for item in content['annotations']}
+        for item in content['categories']:
+            if item.get('id') in used:
+                yield str(item.get('name')), f'category {item.get("id")}'
+        return
+    for _, names, where in _json_entries(content) if isinstance(content, _Pairs) else ():
+        for name in names if isinstance(names, list) else ():
+            if isinstance(name, str):
+                yield name, where
+
+
+def _xml_names(path: Path, images: Iterable[str] | None) -> Iterator[Place]:
+    wanted = None if images is None else {image_id(image) for image in images}
+    for file in sorted(path.glob('*.xml')):
+        if wanted is not None and file.stem not in wanted:
+            continue
+        try:
+            yield from ((name, file.name) for name in _object_names(file))
+        except LabelFileError:
+            continue
+
+
+def _places(path: Path, images: Iterable[str] | None) -> Iterator[Place]:
+    """Yield every name with its place, as far as the source can be read."""
+    if path.is_dir() and next(path.glob('*.xml'), None) is not None:
+        return _xml_names(path, images)
+    if path.suffix.lower() == '.csv':
+        return _csv_names(path)
+    if path.suffix.lower() == '.json':
+        return _json_names(path)
+    raise LabelFileError(
+        f'{path}: no source whose classes are known by name (CSV or JSON file, folder of VOC '
+        'annotations): take such a one, or name the classes.'
+    )
+
+
+def read_tag_names(
+    path: str | os.PathLike[str], images: Iterable[str] | None = None
+) -> tuple[str, ...]:
+    """Return the classes that a source of tags names, sorted, the background not among them.
+
+    What else is wrong with the source is left to its reader.
+
+    Args:
+        path: CSV or JSON file of class names, COCO instances, or folder of VOC annotations.
+        images: Names of the images that matter in a folder; default: all.
+
+    Raises:
+        LabelFileError: the source cannot be read or holds no names; a tag is empty or the
+            background; two names differ in case or blanks alone.
+    """
+    path = Path(path)
+    first: dict[str, str] = {}
+    for name, where in _places(path, images):
+        first.setdefault(name, where)
+    alike: dict[str, str] = {}
+    for name, where in first.items():
+        if not name.strip():
+            raise LabelFileError(f'{path}, {where}: the name of a class is empty: leave it out.')
+        if name.strip().lower() in BACKGROUND_NAMES:
+            raise LabelFileError(
+                f'{path}, {where}: class {name!r} is the background, which every image may have: '
+                'leave it out of the labels.'
+            )
+        other = alike.setdefault(' '.join(name.split()).casefold(), name)
+        if other != name:
+            pair = short_list(f'{n!r} ({first[n]})' for n in (other, name))
+            raise LabelFileError(
+                f'{path}: the classes {pair} differ in case or blanks alone: write one of them '
+                'everywhere.'
+            )
+    return tuple(sorted(first))
