@@ -46,7 +46,8 @@ def test_model_index_lists_every_config(repo):
     collections = {collection['Name'] for collection in index['Collections']}
     listed = {model['Config'] for model in index['Models']}
     found = {str(p.relative_to(repo)) for p in repo.glob('configs/*/*.py')}
-    assert listed == {name for name in found if not name.startswith('configs/_base_/')}
+    others = ('configs/_base_/', 'configs/pipelines/')
+    assert listed == {name for name in found if not name.startswith(others)}
     for model in index['Models']:
         assert model['In Collection'] in collections
         assert model['Name'] == Path(model['Config']).stem
@@ -82,4 +83,6 @@ def test_build_carries_what_openmim_looks_for(repo, tmp_path):
     carried = ['configs/seam/seam_r38_voc.py', 'tools/train.py', 'tools/dist_train.sh']
     for name in [*carried, 'model-index.yml']:
         assert (built / '.mim' / name).read_bytes() == (repo / name).read_bytes()
+    for name in ('report.html', 'report.css'):
+        assert (built / 'visualization/templates' / name).is_file()
     assert {path for path in source.rglob('*') if path.suffix != '.pyc'} == before

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+IGNORE_COLOR = (224, 224, 192)  # VOC's, of the outlines in its masks
+
 
 def _check_image(name: str, image: np.ndarray) -> None:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
@@ -53,7 +55,7 @@ def draw_mask(
     *,
     alpha: float = 0.6,
     ignore_index: int = 255,
-    ignore_color: Sequence[int] = (224, 224, 192),
+    ignore_color: Sequence[int] = IGNORE_COLOR,
 ) -> np.ndarray:
     """Paint an index mask over an image; the background stays as it is.
 

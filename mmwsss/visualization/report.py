@@ -1,0 +1,73 @@
+"""The report of a pipeline: one HTML file that needs nothing beside it."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from mmwsss.utils import atomic_write
+
+from .overlay import IGNORE_COLOR
+from .report_curves import loss_plots, threshold_plot
+from .report_data import ReportData, StageReport
+from .report_pictures import picture_rows
+from .report_tables import class_bars, final_sentence, measured, stage_table, table_notes
+
+__all__ = ['ReportData', 'StageReport', 'write_report']
+
+TEMPLATES = Path(__file__).with_name('templates')
+
+
+def _contents(data: ReportData, split: str, num_pictures: int) -> dict[str, Any]:
+    """Return what the template shows."""
+    return dict(
+        data=data,
+        split=split,
+        when=datetime.now().astimezone(),
+        final=final_sentence(data, split),
+        table=stage_table(data, split),
+        table_notes=table_notes(data, split),
+        colors=data.colors(),
+        measured=[stage.name for stage in measured(data, split)],
+        bars=class_bars(data, split),
+        thresholds=threshold_plot(data, split),
+        losses=loss_plots(data.stages),
+        grid=picture_rows(data, split, num_pictures),
+        ignore_color=IGNORE_COLOR,
+    )
+
+
+def write_report(
+    path: str | os.PathLike[str], data: ReportData, *, split: str, num_pictures: int = 12
+) -> None:
+    """Write the figures, curves and pictures of a pipeline as one page.
+
+    Style, figures and pictures stand in the file itself. What is missing is left out: figures
+    without true masks, curves and losses of stages that have none, pictures of a split without
+    files.
+
+    Args:
+        path: HTML file; it appears when it is complete.
+        data: The pipeline and its executed stages.
+        split: Whose final figure, curves, classes and pictures to show.
+        num_pictures: Rows of pictures, at most.
+
+    Raises:
+        ValueError: ``num_pictures`` is negative, or a file of a stage is damaged.
+    """
+    if num_pictures < 0:
+        raise ValueError(f'write_report: num_pictures must be at least 0, got {num_pictures}.')
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template('report.html').render(_contents(data, split, num_pictures))
+    with atomic_write(path, 'w') as file:
+        file.write(page)

@@ -1,0 +1,191 @@
+"""Pictures of a report: images through all stages, as data that stand in the page itself."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mmwsss.datasets import image_id, read_mask
+from mmwsss.datasets.image_level_folder_dataset import list_image_files
+from mmwsss.datasets.masks import IGNORE_INDEX, MaskError
+from mmwsss.datasets.transforms import decode_image
+from mmwsss.evaluation.cam_files import read_cam_file
+from mmwsss.evaluation.cam_images import check_cam_size
+
+from .overlay import draw_cam, draw_mask
+from .report_data import MAPS, MASKS, SUFFIXES, ReportData
+
+WIDTH = 220  # pixels, the most that a picture is shown with
+JPEG_QUALITY = 85
+TRUTH = 'truth'
+
+
+class PictureRow(NamedTuple):
+    """An image through all stages.
+
+    Args:
+        name: Of the image.
+        tags: Foreground indices of its classes.
+        pictures: Data URIs in the order of the columns.
+    """
+
+    name: str
+    tags: list[int]
+    pictures: list[str]
+
+
+class PictureGrid(NamedTuple):
+    """Images through all stages.
+
+    Args:
+        columns: Titles.
+        rows: One an image.
+        maps: Whether a column shows maps.
+        undecided: Whether a picture shows pixels without a class.
+    """
+
+    columns: list[str]
+    rows: list[PictureRow]
+    maps: bool
+    undecided: bool
+
+
+def spread(names: Sequence[str], number: int) -> list[str]:
+    """Return so many names, evenly spread, or all where there are fewer.
+
+    Args:
+        names: Names in order.
+        number: How many to take.
+
+    Example:
+        >>> spread('abcdefg', 3), spread('ab', 3)
+        (['a', 'd', 'g'], ['a', 'b'])
+    """
+    places = np.linspace(0, len(names) - 1, min(number, len(names)))
+    return [names[i] for i in places.round().astype(int)]
+
+
+def jpeg_uri(picture: NDArray[np.uint8]) -> str:
+    """Return a picture as a data URI.
+
+    Args:
+        picture: RGB.
+
+    Shapes:
+        picture: ``(H, W, 3)`` uint8.
+    """
+    # whole chroma: the edges of masks are edges of colour
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    content = cv2.imencode('.jpg', picture[..., ::-1], options)[1].tobytes()
+    return f'data:image/jpeg;base64,{base64.b64encode(content).decode()}'
+
+
+def _shrink(picture: NDArray, interpolation: int = cv2.INTER_AREA) -> NDArray:
+    """Return a picture ``(H, W)`` or ``(H, W, 3)`` no wider than it is shown."""
+    height, width = picture.shape[:2]
+    if width <= WIDTH:
+        return picture
+    size = (WIDTH, max(1, round(height * WIDTH / width)))
+    return cv2.resize(picture, size, interpolation=interpolation)
+
+
+class _Painter:
+    """Paints the files of one image."""
+
+    def __init__(self, path: Path, palette: Sequence[Sequence[int]]) -> None:
+        self.path = path
+        image = decode_image(path.read_bytes(), str(path))[..., ::-1]
+        self.size = image.shape[:2]
+        self.image = _shrink(np.ascontiguousarray(image))
+        self.palette = palette
+        self.tags: list[int] | None = None
+        self.undecided = False
+
+    def paint(self, kind: str, path: Path) -> NDArray[np.uint8]:
+        """Paint a file, and learn the tags from maps, or else from the truth."""
+        return self._maps(path) if kind == MAPS else self._mask(path, is_truth=kind == TRUTH)
+
+    def _maps(self, path: Path) -> NDArray[np.uint8]:
+        keys, cams = read_cam_file(path, len(self.palette))
+        check_cam_size(path, cams, self.path, self.size)
+        self.tags = keys.tolist()
+        # the largest value of a pixel decides about it in a mask, too
+        return draw_cam(self.image, _shrink(cams.max(axis=0, initial=0).astype(np.float32)))
+
+    def _mask(self, path: Path, *, is_truth: bool) -> NDArray[np.uint8]:
+        mask, values = read_mask(path, len(self.palette))
+        if mask.shape != self.size:
+            raise MaskError(
+                f'mask {path} is {mask.shape[1]} x {mask.shape[0]} where the image {self.path} is '
+                f'{self.size[1]} x {self.size[0]}: give the images that the masks were made of.'
+            )
+        self.undecided |= IGNORE_INDEX in values
+        if is_truth and self.tags is None:
+            self.tags = [value - 1 for value in values if value not in (0, IGNORE_INDEX)]
+        return draw_mask(self.image, _shrink(mask, cv2.INTER_NEAREST), self.palette)
+
+
+def _files(folder: Path | None, suffix: str) -> dict[str, Path]:
+    if folder is None:
+        return {}
+    return {path.stem: path for path in Path(folder).glob(f'[!.]*{suffix}')}
+
+
+class _Column(NamedTuple):
+    """Files of a stage, or the true masks, by the name of the image."""
+
+    title: str
+    kind: str
+    files: Mapping[str, Path]
+
+
+def _columns(data: ReportData, split: str) -> list[_Column]:
+    """Return the stages that have files of a split."""
+    columns = [
+        _Column(stage.name, stage.kind, _files(stage.folders[split], SUFFIXES[stage.kind]))
+        for stage in data.stages
+        if stage.kind is not None and split in stage.folders
+    ]
+    return [column for column in columns if column.files]
+
+
+def picture_rows(data: ReportData, split: str, number: int) -> PictureGrid | None:
+    """Return images of a split through all stages, None where there is nothing to show.
+
+    Evenly spread over the images that every stage has a file of, and the truth if it has any.
+
+    Args:
+        data: The pipeline.
+        split: Whose images.
+        number: How many, at most.
+
+    Raises:
+        ValueError: a file is damaged, or of another image.
+    """
+    columns = _columns(data, split)
+    folder = data.images.get(split)
+    if folder is None or not columns:
+        return None
+    images = {image_id(name): Path(folder, name) for name in list_image_files(str(folder))}
+    names = set(images).intersection(*(column.files for column in columns))
+    truth = _files(data.masks.get(split), SUFFIXES[MASKS])
+    if names.intersection(truth):
+        names = names.intersection(truth)
+        columns.append(_Column(TRUTH, TRUTH, truth))
+    rows, undecided = [], False
+    for name in spread(sorted(names), number):
+        painter = _Painter(images[name], data.palette)
+        painted = [painter.paint(column.kind, column.files[name]) for column in columns]
+        pictures = [jpeg_uri(picture) for picture in (painter.image, *painted)]
+        rows.append(PictureRow(name, painter.tags or [], pictures))
+        undecided |= painter.undecided
+    titles = ['image', *(column.title for column in columns)]
+    has_maps = any(column.kind == MAPS for column in columns)
+    return PictureGrid(titles, rows, has_maps, undecided) if rows else None
