@@ -18,7 +18,13 @@ from mmwsss.datasets.affinity_files import (
     write_affinity_label,
     write_affinity_scores,
 )
-from mmwsss.engine.cam_tasks import CAMTask, find_cam_tasks, write_missing
+from mmwsss.engine.cam_tasks import (
+    CAMTask,
+    add_share_option,
+    find_cam_tasks,
+    take_share,
+    write_missing,
+)
 from mmwsss.engine.launch import run_tool
 from mmwsss.engine.mask_tools import add_worker_option
 from mmwsss.evaluation.cam_images import read_image_and_cams
@@ -63,6 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('--overwrite', action='store_true', help='make existing files again')
     add_worker_option(parser)
+    add_share_option(parser)
     return parser
 
 
@@ -137,7 +144,7 @@ def make_affinity_labels(args: argparse.Namespace) -> None:
     )
     write_missing(
         function,
-        tasks,
+        take_share(tasks, args.share),
         args.out_dir,
         overwrite=args.overwrite,
         workers=args.workers,

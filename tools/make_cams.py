@@ -6,14 +6,8 @@ import argparse
 
 from mmengine.config import Config
 
-from mmwsss.engine.launch import (
-    UsageError,
-    add_common_options,
-    check_checkpoint,
-    load_config,
-    run_tool,
-)
-from mmwsss.engine.model_files import add_writing_options, set_writer, write_files
+from mmwsss.engine.launch import add_common_options, check_checkpoint, load_config, run_tool
+from mmwsss.engine.model_files import add_writing_options, set_views, set_writer, write_files
 from mmwsss.evaluation.cam_files import DTYPES, SUFFIXES
 
 
@@ -42,22 +36,6 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def set_views(cfg: Config) -> None:
-    """Make the model see the views of ``tta_pipeline`` of each image.
-
-    Raises:
-        UsageError: the config has none.
-    """
-    missing = [key for key in ('tta_pipeline', 'tta_model') if not cfg.get(key)]
-    if missing:
-        raise UsageError(
-            f'The config {cfg.filename} has no {" and no ".join(missing)}; add what is missing or '
-            'use --single-scale.'
-        )
-    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
-    cfg.model = dict(cfg.tta_model, module=cfg.model)
-
-
 def set_writing(cfg: Config, args: argparse.Namespace) -> None:
     """Turn a config that evaluates into one that writes maps.
 
@@ -68,7 +46,7 @@ def set_writing(cfg: Config, args: argparse.Namespace) -> None:
     if (cfg.model.get('test_cfg') or {}).get('output') == 'seg':
         cfg.model.test_cfg.output = 'cam'
     if not args.single_scale:
-        set_views(cfg)
+        set_views(cfg, 'use --single-scale')
     writer = dict(type='CAMWriter', out_dir=args.out_dir, layout=args.format, dtype=args.dtype)
     set_writer(cfg, args, writer)
 
@@ -78,7 +56,7 @@ def make_cams(args: argparse.Namespace) -> None:
     cfg = load_config(args)
     check_checkpoint(args.checkpoint)
     set_writing(cfg, args)
-    write_files(cfg, args, layout=args.format)
+    write_files(cfg, args, suffix=SUFFIXES[args.format])
 
 
 if __name__ == '__main__':

@@ -7,11 +7,18 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 from mmwsss.datasets.class_palettes import write_mask_file
-from mmwsss.engine.cam_tasks import CAMTask, find_cam_tasks, write_missing
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.engine.cam_tasks import (
+    CAMTask,
+    add_share_option,
+    find_cam_tasks,
+    take_share,
+    write_missing,
+)
+from mmwsss.engine.launch import run_tool
+from mmwsss.engine.mask_settings import CRF, background_scores, crf_settings
 from mmwsss.engine.mask_tools import (
     add_class_options,
     add_worker_option,
@@ -20,24 +27,6 @@ from mmwsss.engine.mask_tools import (
 from mmwsss.evaluation.cam_images import read_image_and_cams
 from mmwsss.evaluation.pseudo_masks import pseudo_mask
 from mmwsss.models.refiners import DenseCRF
-
-GAUSSIAN = dict(sxy=3, weight=3)
-# labels: SemFormer's; probs: SEAM's
-CRF = dict(
-    labels=dict(
-        num_iters=1,
-        gt_prob=0.7,
-        gaussian=GAUSSIAN,
-        bilateral=dict(sxy=50, srgb=5, weight=10),
-        backend='torch',
-    ),
-    probs=dict(
-        num_iters=10,
-        gaussian=GAUSSIAN,
-        bilateral=dict(sxy=80, srgb=13, weight=10),
-        backend='torch',
-    ),
-)
 
 
 def add_background_options(parser: argparse.ArgumentParser) -> None:
@@ -94,56 +83,8 @@ def make_parser() -> argparse.ArgumentParser:
     add_class_options(parser)
     parser.add_argument('--overwrite', action='store_true', help='make existing masks again')
     add_worker_option(parser)
+    add_share_option(parser)
     return parser
-
-
-def background_scores(args: argparse.Namespace) -> list[float | dict[str, float]]:
-    """Return the one or two background scores that the command line names.
-
-    Raises:
-        UsageError: one is out of its range.
-    """
-    if args.bg_alpha is not None:
-        if args.bg_alpha <= 0:
-            raise UsageError(f'--bg-alpha must be positive, got {args.bg_alpha:g}.')
-        return [dict(alpha=args.bg_alpha)]
-    if args.ignore is None:
-        if not 0 <= args.bg_score <= 1:
-            raise UsageError(f'--bg-score must lie in 0 to 1, got {args.bg_score:g}.')
-        return [args.bg_score]
-    low, high = args.ignore
-    if not 0 <= low < high <= 1:
-        raise UsageError(f'--ignore takes LOW < HIGH, both in 0 to 1, got {low:g} {high:g}.')
-    return [low, high]
-
-
-def crf_settings(args: argparse.Namespace) -> dict[str, Any] | None:
-    """Return the settings of the CRF, None without one.
-
-    Raises:
-        UsageError: there is no such setting, or its value is wrong.
-    """
-    if args.crf is None and not args.crf_config:
-        return None
-    kind = args.crf or 'labels'
-    cfg = Config(CRF[kind])
-    unknown = {key.split('.')[0] for key in args.crf_config or ()} - set(cfg.keys())
-    if unknown:
-        raise UsageError(
-            f'--crf-config has no {", ".join(sorted(unknown))} with --crf {kind}; it has '
-            f'{", ".join(sorted(cfg.keys()))}.'
-        )
-    try:
-        cfg.merge_from_dict(args.crf_config or {})
-        settings = cfg.to_dict()
-        # with less than half, a label of two would be trusted less than the other
-        trust = float(settings.pop('gt_prob', 0.7))
-        DenseCRF(**settings)
-    except (ValueError, TypeError, KeyError, ImportError) as error:
-        raise UsageError(f'--crf-config: {error}') from error
-    if not 0.5 < trust < 1:
-        raise UsageError(f'--crf-config: gt_prob must lie between 0.5 and 1, got {trust:g}.')
-    return cfg.to_dict()
 
 
 def make_mask(
@@ -182,9 +123,10 @@ def make_pseudo_masks(args: argparse.Namespace) -> None:
         bg_scores=background_scores(args),
         crf=crf_settings(args),
     )
+    tasks = find_cam_tasks(args.cam_dir, args.images, args.out_dir, '.png')
     write_missing(
         function,
-        find_cam_tasks(args.cam_dir, args.images, args.out_dir, '.png'),
+        take_share(tasks, args.share),
         args.out_dir,
         overwrite=args.overwrite,
         workers=args.workers,

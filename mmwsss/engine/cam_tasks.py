@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,38 @@ class CAMTask(NamedTuple):
     cam: str
     image: str
     out: str
+
+
+def add_share_option(parser: argparse.ArgumentParser) -> None:
+    """Add the share of the images that is done here, for :func:`take_share`.
+
+    Args:
+        parser: Parser of the tool.
+    """
+    parser.add_argument(
+        '--share',
+        nargs=2,
+        type=int,
+        default=(0, 1),
+        metavar=('I', 'N'),
+        help='make the share I of N of the files, I from 0, where N machines work together (0 1)',
+    )
+
+
+def take_share(tasks: list[CAMTask], share: Sequence[int]) -> list[CAMTask]:
+    """Return every N-th task.
+
+    Args:
+        tasks: Of all images.
+        share: Which share, from 0, and of how many.
+
+    Raises:
+        UsageError: there is no such share.
+    """
+    number, total = share
+    if not 0 <= number < total:
+        raise UsageError(f'--share takes I N with I in 0 to N - 1, got {number} {total}.')
+    return tasks[number::total]
 
 
 def find_images(folder: str, wanted: Sequence[str]) -> dict[str, str]:

@@ -14,7 +14,6 @@ from mmengine.dist import broadcast_object_list, is_main_process
 
 from mmwsss.datasets import image_id
 from mmwsss.engine.launch import UsageError, build_runner, prepare_distributed
-from mmwsss.evaluation.cam_files import cam_file_name
 from mmwsss.utils import remove_stale
 
 MASK_LOADERS = ('LoadAnnotations', 'LoadMaskChecked')
@@ -79,6 +78,26 @@ def find_split(split: str, dataset: dict) -> str:
     return str(beside) if there else split
 
 
+def set_views(cfg: Config, option: str) -> None:
+    """Make the model see the views of ``tta_pipeline`` of each image.
+
+    Args:
+        cfg: Config, changed in place.
+        option: How to do without, for errors.
+
+    Raises:
+        UsageError: the config has none.
+    """
+    missing = [key for key in ('tta_pipeline', 'tta_model') if not cfg.get(key)]
+    if missing:
+        raise UsageError(
+            f'The config {cfg.filename} has no {" and no ".join(missing)}; add what is missing or '
+            f'{option}.'
+        )
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.model = dict(cfg.tta_model, module=cfg.model)
+
+
 def set_writer(cfg: Config, args: argparse.Namespace, writer: dict) -> None:
     """Turn a config that evaluates into one that writes files.
 
@@ -102,13 +121,13 @@ def set_writer(cfg: Config, args: argparse.Namespace, writer: dict) -> None:
     cfg.test_evaluator = writer
 
 
-def unfinished(dataset: BaseDataset, out_dir: Path, layout: str = 'npz') -> list[int]:
+def unfinished(dataset: BaseDataset, out_dir: Path, suffix: str = '.npz') -> list[int]:
     """Return the positions of the images whose file is not there.
 
     Args:
         dataset: The images.
         out_dir: Folder of the files, which need not exist.
-        layout: Of :func:`~mmwsss.evaluation.cam_files.cam_file_name`.
+        suffix: Of the files.
 
     Raises:
         UsageError: two images would have the same file.
@@ -116,25 +135,25 @@ def unfinished(dataset: BaseDataset, out_dir: Path, layout: str = 'npz') -> list
     paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
     owners: dict[str, str] = {}
     for path in paths:
-        owner = owners.setdefault(cam_file_name(image_id(path), layout), path)
+        owner = owners.setdefault(image_id(path) + suffix, path)
         if owner != path:
             raise UsageError(
                 f'{owner} and {path} would have the same file in {out_dir}: rename one, or put '
                 'them into different splits.'
             )
     there = set(os.listdir(out_dir)) if out_dir.is_dir() else set()
-    return [i for i, path in enumerate(paths) if cam_file_name(image_id(path), layout) not in there]
+    return [i for i, path in enumerate(paths) if image_id(path) + suffix not in there]
 
 
 def find_work(
-    dataset: BaseDataset, out_dir: str, *, layout: str = 'npz', overwrite: bool = False
+    dataset: BaseDataset, out_dir: str, *, suffix: str = '.npz', overwrite: bool = False
 ) -> list[int]:
     """Let the first process say what there is to do: the others may already see its files.
 
     Args:
         dataset: The images.
         out_dir: Folder of the files.
-        layout: Of the files.
+        suffix: Of the files.
         overwrite: Whether files that are there are made again.
 
     Raises:
@@ -144,7 +163,7 @@ def find_work(
     if is_main_process():
         try:
             remove_stale(out_dir)
-            todo = unfinished(dataset, Path(out_dir), layout)
+            todo = unfinished(dataset, Path(out_dir), suffix)
             work = [list(range(len(dataset))) if overwrite else todo]
         except UsageError as error:
             work = [error]
@@ -158,7 +177,7 @@ def write_files(
     cfg: Config,
     args: argparse.Namespace,
     *,
-    layout: str = 'npz',
+    suffix: str = '.npz',
     check: Callable[[Sequence[str]], None] | None = None,
 ) -> None:
     """Write the files that are missing, and say how many that were.
@@ -166,7 +185,7 @@ def write_files(
     Args:
         cfg: Config that :func:`set_writer` has completed.
         args: ``checkpoint``, ``out_dir`` and ``overwrite``.
-        layout: Of the files.
+        suffix: Of the files.
         check: Gets the paths of the images whose file is missing, before the model runs.
 
     Raises:
@@ -182,7 +201,7 @@ def write_files(
             'the tool once for each.'
         )
     total = len(dataset)
-    todo = find_work(dataset, args.out_dir, layout=layout, overwrite=args.overwrite)
+    todo = find_work(dataset, args.out_dir, suffix=suffix, overwrite=args.overwrite)
     if check is not None:
         check([dataset.get_data_info(i)['img_path'] for i in todo])
     written = 0
@@ -192,7 +211,7 @@ def write_files(
         loop.dataloader = runner.build_dataloader(dict(cfg.test_dataloader, dataset=dataset))
         # weights that do not fit would give files, too, of noise
         runner.load_checkpoint(args.checkpoint, strict=True)
-        written = runner.test()['files']
+        written = runner.test().get('files', len(todo))
     kept = total - len(todo)
     note = f', {kept} were there already (--overwrite makes them again)' if kept else ''
     runner.logger.info(f'{written} files written to {args.out_dir}{note}.')

@@ -3,13 +3,15 @@
 from .cam_curve import CAMCurve, cam_curve, cam_histogram
 from .cam_files import CAMFileError, read_cam_file, write_cam_file
 from .curve_files import read_curve, write_curve
-from .metrics import CAMMetric, CAMWriter, WalkWriter
+from .metrics import CAMMetric, CAMWriter, ImageLabelMetric, MaskMetric, WalkWriter
 
 __all__ = [
     'CAMCurve',
     'CAMFileError',
     'CAMMetric',
     'CAMWriter',
+    'ImageLabelMetric',
+    'MaskMetric',
     'WalkWriter',
     'cam_curve',
     'cam_histogram',

@@ -33,7 +33,15 @@ def check_thresholds(thresholds: Sequence[float]) -> Tensor:
     return values
 
 
-def cam_histogram(scores: Tensor, target: Tensor, thresholds: Tensor, *, ignore: int) -> Tensor:
+def cam_histogram(
+    scores: Tensor,
+    target: Tensor,
+    thresholds: Tensor,
+    *,
+    ignore: int,
+    keys: Tensor | None = None,
+    num_classes: int | None = None,
+) -> Tensor:
     """Count pixels by true class, best class and how many thresholds the best score exceeds.
 
     At threshold t a pixel gets its best class if that score is larger than t, else the
@@ -41,15 +49,19 @@ def cam_histogram(scores: Tensor, target: Tensor, thresholds: Tensor, *, ignore:
     maps at every threshold.
 
     Args:
-        scores: Normalised maps of all foreground classes; -inf where a class cannot be.
+        scores: Normalised maps of all foreground classes, -inf where a class cannot be; or of
+            those that ``keys`` names.
         target: True classes.
         thresholds: From :func:`check_thresholds`.
         ignore: Value of the target that is left out.
+        keys: Foreground indices of the maps, increasing; the other classes cannot be.
+        num_classes: Classes with background, to go with ``keys``.
 
     Shapes:
-        scores: ``(K, H, W)`` float.
+        scores: ``(K, H, W)`` float, with ``keys`` ``(n, H, W)``.
         target: ``(H, W)`` integers in 0 ... K, or ``ignore``.
         thresholds: ``(T,)`` float32.
+        keys: ``(n,)`` int64.
         returns: ``(K + 1, K, T + 1)`` int64, sum = pixels that are not ignored.
 
     Raises:
@@ -67,7 +79,12 @@ def cam_histogram(scores: Tensor, target: Tensor, thresholds: Tensor, *, ignore:
             f'class activation maps of {tuple(scores.shape[1:])} pixels do not fit a mask of '
             f'{tuple(target.shape)}'
         )
-    num_classes, num_bins = len(scores) + 1, len(thresholds) + 1
+    if keys is None or num_classes is None:
+        keys, num_classes = torch.arange(len(scores), device=scores.device), len(scores) + 1
+    if not len(keys):
+        # no class can be, so the first is as good as any
+        keys, scores = keys.new_zeros(1), scores.new_full((1, *target.shape), -torch.inf)
+    num_bins = len(thresholds) + 1
     scores, target = scores.float().flatten(1), target.flatten().long()
     kept = target != ignore
     target, scores = target[kept], scores[:, kept]
@@ -82,9 +99,9 @@ def cam_histogram(scores: Tensor, target: Tensor, thresholds: Tensor, *, ignore:
         raise ValueError('the class activation maps hold NaN')
     # right=False: the number of thresholds strictly below the score, exact at the edges
     bins = torch.bucketize(best, thresholds.to(best.device), right=False)
-    flat = (target * len(scores) + index) * num_bins + bins
-    counts = torch.bincount(flat, minlength=num_classes * len(scores) * num_bins)
-    return counts.view(num_classes, len(scores), num_bins)
+    flat = (target * (num_classes - 1) + keys[index]) * num_bins + bins
+    counts = torch.bincount(flat, minlength=num_classes * (num_classes - 1) * num_bins)
+    return counts.view(num_classes, num_classes - 1, num_bins)
 
 
 @dataclass(frozen=True)

@@ -354,4 +354,4 @@ def test_images_that_would_share_a_file(tmp_path):
             return dict(img_path=self.paths[index])
 
     with pytest.raises(UsageError, match=r'x/a.jpg and y/a.png would have the same file'):
-        unfinished(Twins(), tmp_path, 'npz')
+        unfinished(Twins(), tmp_path, '.npz')

@@ -206,6 +206,14 @@ def test_two_processes_write_the_files_of_one(tool, folder, made, tmp_path):
     assert contents(tmp_path) == made
 
 
+def test_shares_together_are_the_files_of_one(tool, folder, made, tmp_path):
+    for share in '012':
+        run(tool, folder, tmp_path / share, '--crf', '--share', share, '3')
+    shares = [contents(tmp_path / share) for share in '012']
+    assert [len(share) for share in shares] == [2, 1, 1]
+    assert {**shares[0], **shares[1], **shares[2]} == made
+
+
 KILL = """
 import os, runpy, signal, sys
 from PIL import Image
@@ -346,6 +354,7 @@ def test_killed_process_ends_with_a_sentence(tool, folder, tmp_path, monkeypatch
         (['--out-dir', 'FILE/out'], {}, r'--out-dir .*a\.npz/out cannot be written \('),
         (['--out-dir', 'FILE'], {}, r'--out-dir .*a\.npz cannot be written \(File exists\)'),
         (['--workers', '0'], {}, '--workers must be at least 1, got 0'),
+        (['--share', '2', '2'], {}, '--share takes I N with I in 0 to N - 1, got 2 2'),
         (['--bg-score', '1.5'], {}, '--bg-score must lie in 0 to 1, got 1.5'),
         (['--bg-score', 'nan'], {}, '--bg-score must lie in 0 to 1, got nan'),
         (['--bg-alpha', '0'], {}, '--bg-alpha must be positive, got 0'),

@@ -2,6 +2,8 @@
 
 from .cam_metric import CAMMetric
 from .cam_writer import CAMWriter
+from .image_label_metric import ImageLabelMetric
+from .mask_metric import MaskMetric
 from .walk_writer import WalkWriter
 
-__all__ = ['CAMMetric', 'CAMWriter', 'WalkWriter']
+__all__ = ['CAMMetric', 'CAMWriter', 'ImageLabelMetric', 'MaskMetric', 'WalkWriter']

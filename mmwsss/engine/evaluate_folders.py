@@ -1,0 +1,137 @@
+"""Figures of a folder of masks or maps, compared with a folder of true masks."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmwsss.datasets import image_id
+from mmwsss.datasets.image_level_dataset import read_split
+from mmwsss.datasets.label_readers import short_list
+from mmwsss.engine.launch import UsageError
+from mmwsss.engine.mask_tools import work_through
+from mmwsss.evaluation.cam_curve import DEFAULT_THRESHOLDS, CAMCurve, cam_curve
+from mmwsss.evaluation.cam_scores import count_cam_file, curve_figures, sum_counts
+from mmwsss.evaluation.mask_scores import count_files, mask_figures
+
+Folder = str | os.PathLike[str]
+
+
+def read_names(path: Folder) -> list[str]:
+    """Return the names of images that a text file lists.
+
+    Args:
+        path: Text file, one image a line, with or without folder and extension.
+
+    Raises:
+        UsageError: the file is missing or empty, or names an image twice.
+    """
+    try:
+        names = [image_id(line) for line, _ in read_split(os.fspath(path))]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f'{path} cannot be read; give a text file with the name of one image a line.'
+        ) from error
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice or not names:
+        problem = f'{short_list(twice)} twice' if twice else 'no image'
+        raise UsageError(
+            f'{path} names {problem}; give a file with the name of one image a line, each once.'
+        )
+    return names
+
+
+def _list_files(folder: Folder, kind: str, suffix: str) -> dict[str, str]:
+    """Return the files of a folder by the name of the image."""
+    found = {path.stem: str(path) for path in sorted(Path(folder).glob(f'[!.]*{suffix}'))}
+    if not found:
+        raise UsageError(f'{folder} holds no {kind} ({suffix}); check the path.')
+    return found
+
+
+def _find_pairs(
+    pred_dir: Folder, gt_dir: Folder, names: Sequence[str] | None, *, kind: str, suffix: str
+) -> list[tuple[str, str]]:
+    """Return the paths of what is compared with which true mask."""
+    preds = _list_files(pred_dir, kind, suffix)
+    targets = _list_files(gt_dir, 'masks', '.png')
+    wanted = sorted(preds | targets) if names is None else names
+    for folder, there, what in ((pred_dir, preds, kind), (gt_dir, targets, 'masks')):
+        missing = [name for name in wanted if name not in there]
+        if missing:
+            raise UsageError(
+                f'{folder} lacks {len(missing)} of {len(wanted)} {what} ({short_list(missing)}): '
+                f'{"make them, or name the images with --split" if names is None else "make them"}.'
+            )
+    return [(preds[name], targets[name]) for name in wanted]
+
+
+def evaluate_masks(
+    pred_dir: Folder,
+    gt_dir: Folder,
+    classes: Sequence[str],
+    *,
+    names: Sequence[str] | None = None,
+    workers: int,
+) -> dict[str, Any]:
+    """Compare a folder of index masks with the true ones.
+
+    Args:
+        pred_dir: Folder of the masks (PNG).
+        gt_dir: Folder of the true masks (PNG).
+        classes: Names, background first.
+        names: The images; None takes all, and then both folders must hold the same names.
+        workers: Number of processes.
+
+    Returns:
+        ``pairs``, the number of images, and what
+        :func:`~mmwsss.evaluation.mask_scores.mask_figures` gives.
+
+    Raises:
+        UsageError: a folder is empty, a file is missing, damaged, of another size or holds what
+            is no class, or ``workers`` is not positive.
+    """
+    pairs = _find_pairs(pred_dir, gt_dir, names, kind='masks', suffix='.png')
+    function = partial(count_files, num_classes=len(classes))
+    counts = np.zeros((3, len(classes)), np.int64)
+    for count in work_through(function, pairs, workers=workers, description='masks'):
+        counts += count
+    return dict(pairs=len(pairs), **mask_figures(counts, classes))
+
+
+def evaluate_maps(
+    cam_dir: Folder,
+    gt_dir: Folder,
+    classes: Sequence[str],
+    *,
+    names: Sequence[str] | None = None,
+    workers: int,
+) -> tuple[dict[str, Any], CAMCurve]:
+    """Compare a folder of maps, or walks, with true masks at every background score.
+
+    Args:
+        cam_dir: Folder of the files (``.npz``).
+        gt_dir: Folder of the true masks (PNG).
+        classes: Names, background first.
+        names: The images; None takes all, and then both folders must hold the same names.
+        workers: Number of processes.
+
+    Returns:
+        The figures at the best background score, as :func:`evaluate_masks` gives them, with the
+        score as ``threshold``; and those at every score.
+
+    Raises:
+        UsageError: see :func:`evaluate_masks`.
+    """
+    pairs = _find_pairs(cam_dir, gt_dir, names, kind='maps', suffix='.npz')
+    function = partial(count_cam_file, num_classes=len(classes), thresholds=DEFAULT_THRESHOLDS)
+    parts = work_through(function, pairs, workers=workers, description='maps')
+    counts = sum_counts(parts, len(classes), len(DEFAULT_THRESHOLDS))
+    curve = cam_curve(counts, DEFAULT_THRESHOLDS)
+    return dict(pairs=len(pairs), **curve_figures(curve, classes)), curve

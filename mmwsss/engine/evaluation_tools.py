@@ -1,0 +1,95 @@
+"""What the tools share that compare a folder with true masks: options and output."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from mmwsss.engine.evaluate_folders import read_names
+from mmwsss.engine.launch import UsageError
+from mmwsss.engine.mask_tools import add_class_options, add_worker_option
+from mmwsss.evaluation.mask_scores import figures_table
+from mmwsss.utils import atomic_write
+
+
+def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
+    """Add true masks, classes, images, processes and the file of the figures.
+
+    Args:
+        parser: Parser of the tool.
+    """
+    parser.add_argument('gt_dir', help='folder of the true masks (PNG)')
+    add_class_options(parser)
+    parser.add_argument(
+        '--split',
+        metavar='FILE',
+        help='file with one name a line (default: all; both folders then hold the same names)',
+    )
+    add_worker_option(parser)
+    parser.add_argument('--out', metavar='JSON', help='write the figures into this file, too')
+
+
+def chosen_names(args: argparse.Namespace) -> list[str] | None:
+    """Return the images that the command line names, None for all.
+
+    Args:
+        args: ``split``.
+
+    Raises:
+        UsageError: see :func:`~mmwsss.engine.evaluate_folders.read_names`.
+    """
+    return None if args.split is None else read_names(args.split)
+
+
+def print_figures(figures: dict[str, Any], title: str) -> None:
+    """Print the table of the classes, and in the last line the figures of all.
+
+    Args:
+        figures: Of a folder.
+        title: What was compared, before the figures.
+    """
+    print(figures_table(figures))
+    absent = sum(rates['IoU'] is None for rates in figures['classes'].values())
+    if absent:
+        print(
+            f'{absent} classes occur in neither folder and count as 0; without them mIoU is '
+            f'{figures["mIoU_present"]}.'
+        )
+    if figures['undecided']:
+        print(f'{figures["undecided"]} % of the pixels have no class (255) and count as missed.')
+    words = ', '.join(f'{key} {figures[key]}' for key in ('mIoU', 'm_FP', 'm_FN'))
+    print(f'{title}: {words}')
+
+
+def write_figures(path: str | None, figures: dict[str, Any]) -> None:
+    """Write the figures where the command line asks for it.
+
+    Args:
+        path: ``--out``, None to write nothing.
+        figures: Of a folder.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    if path is None:
+        return
+    try:
+        with atomic_write(path, 'w') as file:
+            json.dump(figures, file, indent=2)
+            file.write('\n')
+    except OSError as error:
+        raise unwritable('--out', path, error) from error
+
+
+def unwritable(option: str, path: str, error: OSError) -> UsageError:
+    """Return the sentence for a file that cannot be written.
+
+    Args:
+        option: That names the file.
+        path: The file.
+        error: What went wrong.
+    """
+    return UsageError(
+        f'{option} {path} cannot be written ({error.strerror or error}); name another file.'
+    )

@@ -1,0 +1,106 @@
+"""Figures of what a stage made, where there are true masks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mmwsss.engine.evaluate_folders import evaluate_maps, evaluate_masks, read_names
+from mmwsss.engine.launch import UsageError
+from mmwsss.evaluation import write_curve
+
+from .digests import digest
+from .manifests import unwritable
+from .pipeline import Pipeline, Split
+from .stage import Stage
+
+MASKS = ('masks', 'predictions')
+
+
+def _measurable(stage: Stage) -> list[str]:
+    return stage.splits if stage.makes in ('maps', *MASKS) else []
+
+
+def unevaluated(pipeline: Pipeline, stage: Stage) -> dict[str, str]:
+    """Return the sentence for each split of a stage whose true masks are not there.
+
+    Args:
+        pipeline: The pipeline.
+        stage: The stage.
+    """
+    splits = [pipeline.splits[name] for name in _measurable(stage)]
+    return {
+        split.name: f'{split.name} is not evaluated: there is no folder {split.masks}.'
+        for split in splits
+        if split.masks and not Path(split.masks).is_dir()
+    }
+
+
+def _names(folder: Path, split: Split, suffix: str) -> list[str]:
+    if split.names:
+        return read_names(split.names)
+    return sorted(path.stem for path in folder.glob(f'[!.]*{suffix}'))
+
+
+def truths(pipeline: Pipeline, stage: Stage) -> dict[str, str]:
+    """Return what the files of a stage can be compared with, as a digest by split.
+
+    Args:
+        pipeline: The pipeline.
+        stage: A stage that has made its files.
+
+    Raises:
+        UsageError: the names to be evaluated cannot be read, or lack a true mask.
+    """
+    found = {}
+    for name in _measurable(stage):
+        split = pipeline.splits[name]
+        if not split.masks or not Path(split.masks).is_dir():
+            continue
+        names = _names(pipeline.folder(stage.name) / name, split, stage.suffix)
+        try:
+            sizes = [os.path.getsize(f'{split.masks}/{image}.png') for image in names]
+        except OSError as error:
+            raise UsageError(
+                f'split {name}: the true mask {error.filename} cannot be read ({error.strerror}): '
+                f'name the images that have one in splits.{name}.names.'
+            ) from error
+        found[name] = digest([names, sizes])
+    return found
+
+
+def evaluate(pipeline: Pipeline, stage: Stage, split: str) -> dict[str, Any]:
+    """Return the figures of a split; those of maps at every background score go into a file.
+
+    Args:
+        pipeline: The pipeline.
+        stage: A stage that has made its files.
+        split: Name of the split.
+
+    Raises:
+        UsageError: a file is missing, damaged or does not fit its true mask.
+    """
+    folder, entry = pipeline.folder(stage.name) / split, pipeline.splits[split]
+    names = _names(folder, entry, stage.suffix)
+    arguments = folder, str(entry.masks), pipeline.classes.classes
+    if stage.makes in MASKS:
+        return evaluate_masks(*arguments, names=names, workers=pipeline.workers)
+    figures, curve = evaluate_maps(*arguments, names=names, workers=pipeline.workers)
+    path = curve_path(pipeline, stage, split)
+    try:
+        write_curve(path, curve)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    return figures
+
+
+def curve_path(pipeline: Pipeline, stage: Stage, split: str) -> Path:
+    """Return the file of the figures at every background score.
+
+    Args:
+        pipeline: The pipeline.
+        stage: A stage that makes maps.
+        split: Name of the split.
+    """
+    return pipeline.folder(stage.name) / f'curve_{split}.csv'

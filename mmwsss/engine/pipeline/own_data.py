@@ -1,0 +1,251 @@
+"""The pipeline for a folder of tagged photographs, made of one for a known data set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmwsss.datasets import ImageEntry
+from mmwsss.engine.launch import UsageError
+from mmwsss.utils import atomic_write
+
+from .children import readable
+from .own_configs import OwnData, input_size, own_config
+from .own_folder import OwnFolder, check_folder
+from .own_images import fit_images
+from .tool_configs import find_config, flat_options, load_tool_config
+
+# the photographs of VOC are 500 pixels long, the crops that networks are trained on 448
+SIZE_OF_CROP = 9 / 8
+SPLIT = 'train'
+DATA_STAGES = ('DrawEmblems',)
+# folders that are named after the one that they lie in
+GENERIC = ('images', 'jpegimages', 'photos', 'photographs', 'pictures')
+ITERATIONS = 'train_cfg.max_iters'
+
+
+def write_if_new(path: Path, text: str) -> None:
+    """Write a text file unless it holds that text.
+
+    Args:
+        path: The file.
+        text: Its content.
+    """
+    if path.is_file() and path.read_text(encoding='utf-8') == text:
+        return
+    with atomic_write(path, 'w') as file:
+        file.write(text)
+
+
+def _write_names(path: Path, entries: Sequence[ImageEntry]) -> str:
+    write_if_new(path, ''.join(f'{os.path.basename(entry.img_path)}\n' for entry in entries))
+    return str(path)
+
+
+def own_work_dir(config: str, images: str) -> str:
+    """Return the folder of the results where the user names none.
+
+    Args:
+        config: The template.
+        images: Folder of the photographs.
+
+    Example:
+        >>> own_work_dir('configs/pipelines/seam_r38_voc.py', 'data/animals/images')
+        'work_dirs/seam_r38_voc-animals'
+    """
+    folder = Path(images).resolve()
+    name = folder.parent.name if folder.name.lower() in GENERIC else folder.name
+    return str(Path('work_dirs', f'{Path(config).stem}-{name}'))
+
+
+def final_model(stages: Sequence[Mapping[str, Any]]) -> str:
+    """Return the name of the training whose model segments new pictures.
+
+    Args:
+        stages: Of the pipeline.
+
+    Raises:
+        UsageError: there is no training.
+
+    Example:
+        >>> final_model([dict(type='Train', name='seam'), dict(type='Test', model='seam')])
+        'seam'
+    """
+    trained = [stage['name'] for stage in stages if stage['type'] == 'Train']
+    if not trained:
+        raise UsageError('The pipeline has no stage Train: name one that trains a model.')
+    tested = [stage['model'] for stage in stages if stage['type'] == 'Test']
+    return [*trained, *(name for name in tested if name in trained)][-1]
+
+
+def apply_command(config: str, checkpoint: str, tools: Path = Path('tools')) -> list[str]:
+    """Return the command line that segments a folder of new pictures.
+
+    Args:
+        config: Config of the final model.
+        checkpoint: Its checkpoint.
+        tools: Folder of the tools.
+
+    Example:
+        >>> command = apply_command('work/configs/segmentation.py', 'work/seg/iter_9.pth')
+        >>> command[:4]
+        ['python', 'tools/test.py', 'work/configs/segmentation.py', 'work/seg/iter_9.pth']
+        >>> ' '.join(command[4:6])
+        '--cfg-options test_dataloader.dataset.data_prefix.img_path=NEW_FOLDER'
+        >>> ' '.join(command[6:])
+        '--out masks --show-dir painted'
+    """
+    new = 'test_dataloader.dataset.data_prefix.img_path=NEW_FOLDER'
+    start = ['python', readable(tools / 'test.py'), config, checkpoint]
+    return [*start, '--cfg-options', new, '--out', 'masks', '--show-dir', 'painted']
+
+
+class _Writer:
+    """Writes the configs of the trainings, each of which may start from what an earlier makes."""
+
+    def __init__(self, data: OwnData, work_dir: str, final: str, tools: Path) -> None:
+        self.data, self.work_dir, self.final, self.tools = data, work_dir, final, tools
+        self.configs: dict[str, str] = {}
+        self.checkpoints: dict[str, str] = {}
+
+    def stage(self, stage: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the stage for the photographs, its config written."""
+        out = dict(stage)
+        if 'splits' in out:
+            out['splits'] = [SPLIT]
+        if out['type'] == 'Train':
+            out['config'] = self.configs[out['name']] = self.config(out)
+            out.pop('options', None)
+        return out
+
+    def config(self, stage: Mapping[str, Any]) -> str:
+        """Write the config of a training and return its path."""
+        name = stage['name']
+        template, iters = read_template(stage, self.tools)
+        cfg = own_config(template, self.data, untagged=name == self.final, iters=iters)
+        self.checkpoints[name] = f'{self.work_dir}/{name}/iter_{cfg.train_cfg.max_iters}.pth'
+        if start := self.checkpoints.get(stage.get('pretrained') or ''):
+            cfg.model.backbone.init_cfg = dict(
+                type='Pretrained', checkpoint=start, prefix='backbone.'
+            )
+        dataset = cfg.train_dataloader.dataset
+        if stage.get('masks'):
+            dataset.data_prefix = dict(seg_map_path=f'{self.work_dir}/{stage["masks"]}/{SPLIT}')
+        for step in dataset.pipeline if stage.get('labels') else ():
+            if 'label_dir' in step:
+                step.label_dir = f'{self.work_dir}/{stage["labels"]}/{SPLIT}'
+        path = Path(self.work_dir, 'configs', f'{name}.py')
+        head = (
+            f'"""Stage {name} on photographs, written by run_pipeline.py of {stage["config"]}."""'
+        )
+        write_if_new(path, f'{head}\n\n{cfg.dump()}')
+        return str(path)
+
+
+def read_template(stage: Mapping[str, Any], tools: Path) -> tuple[Config, int | None]:
+    """Return the config of a training of the template, with the options of the stage.
+
+    Args:
+        stage: A stage ``Train``.
+        tools: Folder of the tools.
+
+    Returns:
+        The config as it was made for its own data set, and the number of iterations where the
+        options set it.
+
+    Raises:
+        UsageError: it is missing or wrong.
+    """
+    path = find_config(stage['config'], tools)
+    options = flat_options(stage.get('options') or {})
+    iters = options.pop(ITERATIONS, None)
+    return load_tool_config(path, options), iters
+
+
+def _describe(
+    folder: OwnFolder, entries: Sequence[ImageEntry], max_size: int, work_dir: str
+) -> OwnData:
+    """Write the lists of the photographs and return what the configs need to know of them."""
+    masked = [entry for entry in entries if entry.seg_map_path is not None]
+    lists = Path(work_dir, 'configs')
+    return OwnData(
+        classes=folder.classes,
+        images=os.path.dirname(entries[0].img_path),
+        photographs=_write_names(lists / 'photographs.txt', entries),
+        num_images=len(entries),
+        labels=folder.labels,
+        max_size=max_size,
+        masks=os.path.dirname(str(masked[0].seg_map_path)) if masked else None,
+        masked=_write_names(lists / 'photographs_with_masks.txt', masked) if masked else None,
+    )
+
+
+def own_pipeline(
+    template: Config,
+    *,
+    images: str,
+    labels: str,
+    masks: str | None = None,
+    classes: Sequence[str] | None = None,
+    work_dir: str,
+    tools: Path,
+    workers: int = 1,
+    say: Callable[[str], None] = print,
+) -> Config:
+    """Return the pipeline of a template for a folder of tagged photographs.
+
+    The photographs are checked, copied where they are too large, and for every training a config
+    is written that works with ``tools/train.py`` and ``tools/test.py`` alone:
+    ``{work_dir}/configs/{stage}.py``.
+
+    Args:
+        template: Config of a pipeline.
+        images: Folder of the photographs, subfolders too.
+        labels: Their tags.
+        masks: Folder of true masks of some or all of them, for evaluation alone.
+        classes: Names of the classes, see :func:`~.own_folder.check_folder`.
+        work_dir: Folder of the pipeline.
+        tools: Folder of the tools.
+        workers: Number of processes.
+        say: Gets each note.
+
+    Raises:
+        UsageError: something is wrong with the photographs, the tags, the masks or the template.
+    """
+    work_dir = str(Path(work_dir))
+    whole = template.to_dict().get('stages', [])
+    stages = [stage for stage in whole if stage['type'] not in DATA_STAGES]
+    final = final_model(stages)
+    folder = check_folder(
+        images, labels, masks=masks, classes=classes, work_dir=work_dir, workers=workers, say=say
+    )
+    first = next(stage for stage in stages if stage['type'] == 'Train')
+    size = int(input_size(read_template(first, tools)[0]) * SIZE_OF_CROP)
+    entries = fit_images(folder.entries, work_dir, size, workers=workers)
+    if entries != list(folder.entries):
+        say(
+            f'The stages read copies in {os.path.dirname(entries[0].img_path)}: photographs of at '
+            f'most {size} pixels, in one folder.'
+        )
+    data = _describe(folder, entries, size, work_dir)
+    writer = _Writer(data, work_dir, final, tools)
+    own_stages = [writer.stage(stage) for stage in stages]
+    split = dict(split=data.photographs, images=data.images)
+    if data.masks is not None:
+        split.update(masks=data.masks, names=data.masked)
+    return Config(
+        dict(
+            title=f'{template.get("title") or "Pipeline"}: {len(entries)} photographs of {images}',
+            classes=list(folder.classes),
+            seed=template.get('seed', 0),
+            splits={SPLIT: split},
+            stages=own_stages,
+            notes=list(folder.notes),
+            apply=apply_command(writer.configs[final], writer.checkpoints[final], tools),
+        ),
+        filename=template.filename,
+    )

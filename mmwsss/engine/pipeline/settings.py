@@ -1,0 +1,58 @@
+"""Reading of the config of a pipeline, with overrides."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config
+
+from mmwsss.engine.launch import UsageError, load_config
+
+
+def _moved(value: Any, old: str, new: str) -> Any:
+    """Return settings in which all that lay in one folder lies in another."""
+    if isinstance(value, Mapping):
+        return {key: _moved(item, old, new) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_moved(item, old, new) for item in value]
+    if isinstance(value, str) and (value == old or value.startswith(f'{old}/')):
+        return new + value[len(old) :]
+    return value
+
+
+def read_pipeline(path: str, options: Mapping[str, Any] | None = None) -> Config:
+    """Read the config of a pipeline.
+
+    Args:
+        path: The file.
+        options: Overrides by dotted key. A stage has its name for a key
+            (``stages.walks.options.walk.beta``); ``data_root`` moves all paths that begin with
+            the one of the file.
+
+    Raises:
+        UsageError: the file is missing or wrong, or an option does not fit it.
+    """
+    cfg = load_config(
+        argparse.Namespace(config=path, cfg_options=None, work_dir='', launcher='none')
+    )
+    options = dict(options or {})
+    if new := options.pop('data_root', None):
+        if not cfg.get('data_root'):
+            raise UsageError(f'--cfg-options data_root: {path} has no data_root to change.')
+        content = _moved(cfg.to_dict(), str(cfg.data_root).rstrip('/'), str(new))
+        cfg = Config(content, filename=path)
+    names = [entry.get('name') for entry in cfg.get('stages', [])]
+    numbered = {}
+    for key, value in options.items():
+        first, _, rest = key.partition('.')
+        name, dot, below = rest.partition('.')
+        if first == 'stages' and name in names:
+            key = f'stages.{names.index(name)}{dot}{below}'
+        numbered[key] = value
+    try:
+        cfg.merge_from_dict(numbered)
+    except (KeyError, TypeError, IndexError) as error:
+        raise UsageError(f'--cfg-options does not fit {path}: {error}.') from error
+    return cfg

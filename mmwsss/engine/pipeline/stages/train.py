@@ -1,0 +1,286 @@
+"""Stage that trains a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmengine.config import Config
+
+from mmwsss.engine.launch import UsageError
+
+from ..data import weight_digests
+from ..registry import STAGES
+from ..stage import RANKS, Command, Stage
+from ..tool_configs import (
+    data_root_options,
+    find_config,
+    find_dicts,
+    flat_options,
+    option_words,
+    training_part,
+)
+from ..trainings import iterations_done, latest_checkpoint, mend_note
+
+if TYPE_CHECKING:
+    from ..pipeline import Pipeline
+
+# whose images the labels and masks are of that a model is trained on
+SPLIT = 'train'
+LABEL_LOADERS = ('LoadAffinityScores', 'LoadAffinityLabel')
+
+
+@STAGES.register_module()
+class Train(Stage):
+    """Train a model; a training that was stopped goes on.
+
+    Args:
+        name: Of the stage.
+        config: Of the training.
+        pretrained: Stage whose model gives the first weights of the backbone.
+        labels: Stage whose affinity labels of the split ``train`` are learnt.
+        masks: Stage whose pseudo masks of the split ``train`` are learnt.
+        options: Overrides of the config, nested or by dotted keys.
+        title: What it is.
+    """
+
+    makes = 'checkpoint'
+    takes = dict(pretrained=['checkpoint'], labels=['labels'], masks=['masks'])
+    unit = 'iterations'
+    mends = False
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        config: str,
+        pretrained: str | None = None,
+        labels: str | None = None,
+        masks: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        title: str | None = None,
+    ) -> None:
+        self.config = config
+        self.options = flat_options(options or {})
+        sources = dict(pretrained=pretrained, labels=labels, masks=masks)
+        super().__init__(name, title=title, sources=sources)
+
+    def describe(self) -> str:
+        """Return what the stage is."""
+        return f'training of {Path(self.config).stem}'
+
+    def check(self, pipeline: Pipeline) -> None:
+        """Refuse settings that cannot work.
+
+        Args:
+            pipeline: The pipeline.
+
+        Raises:
+            UsageError: see :meth:`Stage.check`; the config is missing or wrong, or its batch
+                cannot be shared by the processes.
+        """
+        super().check(pipeline)
+        for key in ('labels', 'masks'):
+            if key in self.sources and SPLIT not in pipeline.source(self, key).splits:
+                raise UsageError(
+                    f'stage {self.name}: {self.sources[key]} makes nothing of split {SPLIT!r}, '
+                    'which a model is trained on: add it to its splits.'
+                )
+        self.batch_size(pipeline)
+
+    def model_options(self, pipeline: Pipeline, loader: str) -> tuple[str, dict[str, Any]]:
+        """Return the config and the overrides that all who use the model need.
+
+        Args:
+            pipeline: The pipeline.
+            loader: ``train_dataloader`` or ``test_dataloader``, that they read images with.
+
+        Raises:
+            UsageError: the config is missing or wrong.
+        """
+        path = find_config(self.config, pipeline.tools)
+        cfg = pipeline.tool_config(path, self.options)
+        return path, {**data_root_options(cfg, loader, pipeline.data_root), **self.options}
+
+    def training(
+        self, pipeline: Pipeline, place: Callable[[str], str]
+    ) -> tuple[str, dict[str, Any], Config]:
+        """Return the path of the config, the overrides of the training, and the result.
+
+        Args:
+            pipeline: The pipeline.
+            place: Gives where that is which a parameter names.
+
+        Raises:
+            UsageError: the config is missing or wrong, or has no place for what a stage makes.
+        """
+        try:
+            path, options = self.model_options(pipeline, 'train_dataloader')
+            cfg = pipeline.tool_config(path, options)
+            for parameter in self.sources:
+                options.update(self._source_options(cfg, parameter, place(parameter)))
+            return path, options, pipeline.tool_config(path, options)
+        except UsageError as error:
+            raise UsageError(f'stage {self.name}: {error}') from error
+
+    def _source_options(self, cfg: Config, parameter: str, place: str) -> dict[str, str]:
+        if parameter == 'pretrained':
+            key = 'model.backbone.init_cfg'
+            values = dict(type='Pretrained', checkpoint=place, prefix='backbone.')
+            present = cfg.model.backbone.get('init_cfg') or {}
+            return {f'{key}.{k}': v for k, v in values.items() if present.get(k) != v}
+        loader = dict(train_dataloader=cfg.get('train_dataloader', {}))
+        masks = parameter == 'masks'
+        types = ('PseudoMaskDataset',) if masks else LABEL_LOADERS
+        key = 'data_prefix.seg_map_path' if masks else 'label_dir'
+        found = [(name, step) for name, step in find_dicts(loader, 'type') if step['type'] in types]
+        if not found:
+            raise UsageError(
+                f'{self.config} has no {" or ".join(types)} that takes the {parameter}; name '
+                'another config.'
+            )
+        return {
+            f'{name}.{key}': place
+            for name, step in found
+            if (step.get('data_prefix', {}).get('seg_map_path') if masks else step.get(key))
+            != place
+        }
+
+    def settings(self, pipeline: Pipeline) -> dict[str, Any]:
+        """Return all that decides the weights.
+
+        Args:
+            pipeline: The pipeline.
+
+        Raises:
+            UsageError: the config, weights that it starts from, or data are missing.
+        """
+        _, _, cfg = self.training(pipeline, lambda parameter: self.sources[parameter])
+        settings = dict(super().settings(pipeline), config=training_part(cfg), seed=pipeline.seed)
+        try:
+            settings['weights'] = weight_digests(cfg.model, self.sources.get('pretrained'))
+            if not pipeline.makes_data:
+                dataset = cfg.train_dataloader.dataset
+                settings['data'] = dict(train=pipeline.images(dataset, masks=True).digest)
+        except UsageError as error:
+            raise UsageError(f'stage {self.name}: {error}') from error
+        return settings
+
+    def batch_size(self, pipeline: Pipeline) -> int | None:
+        """Return the images that each process takes of a batch, None for those of the config.
+
+        Args:
+            pipeline: The pipeline.
+
+        Raises:
+            UsageError: the batch cannot be shared by the processes.
+        """
+        if pipeline.processes == 1:
+            return None
+        _, _, cfg = self.training(pipeline, lambda parameter: self.sources[parameter])
+        total, processes = cfg.train_dataloader.batch_size, pipeline.processes
+        if total % processes:
+            raise UsageError(
+                f'stage {self.name}: {processes} processes cannot share the {total} images of a '
+                f'batch of {self.config} evenly: start another number of processes, or set '
+                'options=dict(train_dataloader=dict(batch_size=...)).'
+            )
+        return total // processes
+
+    def prepare(self, pipeline: Pipeline) -> None:
+        """Set right which checkpoint the training goes on from.
+
+        Args:
+            pipeline: The pipeline.
+        """
+        mend_note(pipeline.folder(self.name))
+
+    def checkpoint(self, pipeline: Pipeline) -> Path:
+        """Return the latest checkpoint, or where the last one will be if there is none yet.
+
+        Args:
+            pipeline: The pipeline.
+        """
+        folder = pipeline.folder(self.name)
+        loop = self._loop(pipeline)
+        last = f'iter_{loop["max_iters"]}' if 'max_iters' in loop else f'epoch_{loop["max_epochs"]}'
+        return latest_checkpoint(folder) or folder / f'{last}.pth'
+
+    def _loop(self, pipeline: Pipeline) -> Mapping[str, Any]:
+        return pipeline.tool_config(*self.model_options(pipeline, 'train_dataloader')).train_cfg
+
+    def commands(self, pipeline: Pipeline) -> list[Command]:
+        """Return the one command.
+
+        Args:
+            pipeline: The pipeline.
+
+        Raises:
+            UsageError: see :meth:`training`.
+        """
+        path, options, _ = self.training(pipeline, partial(self._place, pipeline))
+        options['randomness.seed'] = pipeline.seed
+        if (batch_size := self.batch_size(pipeline)) is not None:
+            options['train_dataloader.batch_size'] = batch_size
+        words = [path, '--work-dir', str(pipeline.folder(self.name)), '--resume']
+        return [Command('train.py', (*words, *option_words(options)), RANKS)]
+
+    def _place(self, pipeline: Pipeline, parameter: str) -> str:
+        source = pipeline.source(self, parameter)
+        if parameter == 'pretrained':
+            return str(source.checkpoint(pipeline))
+        return str(pipeline.folder(source.name) / SPLIT)
+
+    def total(self, pipeline: Pipeline) -> int | None:
+        """Return the number of iterations, None where epochs are counted.
+
+        Args:
+            pipeline: The pipeline.
+        """
+        return self._loop(pipeline).get('max_iters')
+
+    def done(self, pipeline: Pipeline) -> int:
+        """Return the number of the last iteration that was logged.
+
+        Args:
+            pipeline: The pipeline.
+        """
+        return iterations_done(pipeline.log(self.name))
+
+    def amount(self, pipeline: Pipeline) -> str:
+        """Return the iterations or epochs in words.
+
+        Args:
+            pipeline: The pipeline.
+        """
+        loop = self._loop(pipeline)
+        return super().amount(pipeline) or f'{loop.get("max_epochs")} epochs'
+
+    def lacking(self, pipeline: Pipeline, manifest: Mapping[str, Any]) -> str:
+        """Say that the checkpoint of a finished training is no longer there, '' if it is.
+
+        Args:
+            pipeline: The pipeline.
+            manifest: Of the finished stage.
+        """
+        name = manifest['checkpoint']
+        return '' if (pipeline.folder(self.name) / name).is_file() else f'{name} is missing'
+
+    def extras(self, pipeline: Pipeline) -> dict[str, Any]:
+        """Return the name of the checkpoint.
+
+        Args:
+            pipeline: The pipeline.
+
+        Raises:
+            UsageError: there is none.
+        """
+        path = latest_checkpoint(pipeline.folder(self.name))
+        if path is None:
+            raise UsageError(
+                f'stage {self.name}: the training left no checkpoint in '
+                f'{pipeline.folder(self.name)}: set default_hooks.checkpoint in {self.config}.'
+            )
+        return dict(checkpoint=path.name)

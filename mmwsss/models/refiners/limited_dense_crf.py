@@ -1,0 +1,62 @@
+"""Dense CRF whose cost does not grow with the photographs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from mmwsss.datasets.transforms import limited_size
+
+from .dense_crf import DenseCRF
+
+
+@MODELS.register_module()
+class LimitedDenseCRF(DenseCRF):
+    """Dense CRF that refines larger images at a limited size.
+
+    The distances of :class:`DenseCRF` are in pixels: those that suit photographs of 500 pixels
+    say little about 4,000, which would take 64 times as long, besides. So image and
+    probabilities are made smaller where they exceed the limit, and the result is enlarged.
+
+    Args:
+        max_size: Largest length of the longer side in pixels.
+        **kwargs: Arguments of :class:`DenseCRF`.
+
+    Raises:
+        ValueError: ``max_size`` is below 1, or see :class:`DenseCRF`.
+
+    Example:
+        >>> import torch
+        >>> images = torch.zeros(1, 3, 8, 12, dtype=torch.uint8)
+        >>> LimitedDenseCRF(max_size=6)(images, torch.rand(1, 2, 8, 12)).shape
+        torch.Size([1, 2, 8, 12])
+    """
+
+    def __init__(self, *, max_size: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if max_size < 1:
+            raise ValueError(f'LimitedDenseCRF: max_size must be at least 1, got {max_size}.')
+        self.max_size = max_size
+
+    def forward(self, images: Tensor, probs: Tensor) -> Tensor:
+        """Refine the probabilities of a batch of images.
+
+        Shapes:
+            images: ``(N, 3, H, W)`` uint8 RGB.
+            probs: ``(N, C, H, W)`` float, see :meth:`refine`.
+            returns: ``(N, C, H, W)`` float32, sums to 1 over C.
+
+        Raises:
+            ValueError: the two differ in number or size, or the images are not uint8.
+        """
+        full = tuple(images.shape[2:])
+        size = limited_size(full, self.max_size)
+        if size == full or probs.shape[2:] != full:
+            return super().forward(images, probs)
+        small_images = F.interpolate(images.float(), size, mode='bilinear', antialias=True)
+        small_probs = F.interpolate(probs.float(), size, mode='bilinear', antialias=True)
+        refined = super().forward(small_images.round().to(images.dtype), small_probs)
+        return F.interpolate(refined, full, mode='bilinear')

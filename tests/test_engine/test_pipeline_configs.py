@@ -1,0 +1,456 @@
+"""The pipelines of the package: every stage's commands, and what a change of settings concerns."""
+
+import importlib.util
+import shlex
+from pathlib import Path
+
+import pytest
+from mmengine.config import DictAction
+
+from mmwsss.datasets import make_emblems
+from mmwsss.datasets.emblems import EmblemsSettings
+from mmwsss.engine.launch import UsageError
+from mmwsss.engine.pipeline import Pipeline, read_pipeline, show_plan
+from mmwsss.engine.pipeline.manifests import MANIFEST, new_record, write_json
+from mmwsss.engine.pipeline.plan import make_plan
+from tests.weak_data import make_coco, make_voc, save_text
+
+pytestmark = pytest.mark.stack
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / 'configs/pipelines'
+NAMES = sorted(path.stem for path in CONFIGS.glob('*.py'))
+STAGES = dict(
+    seam_r38_voc='seam seam_maps labels affinity walks masks segmentation test',
+    seam_r38_coco='seam seam_maps labels affinity walks masks segmentation test',
+)
+AFA = 'afa cams affinity_cams test test_crf'
+SEAM = [name for name in NAMES if name.startswith('seam')]
+STAGES['seam_r38-tiny_emblems'] = f'data cam cam_maps {STAGES["seam_r38_voc"]}'
+STAGES.update({'afa_mit-b1_voc': AFA, 'afa_mit-tiny_emblems': f'data cam cam_maps {AFA}'})
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """Data sets of a few images, and a file in the place of ImageNet's weights."""
+    root = tmp_path_factory.mktemp('pipelines')
+    make_voc(root / 'data')
+    make_coco(root / 'data')
+    make_emblems(root / 'data/emblems', EmblemsSettings(num_train=4, num_val=2, size=32))
+    for name in ('resnet38d_imagenet', 'mit_b1_mmseg'):
+        save_text(root / f'checkpoints/{name}.pth', 'weights')
+    return root
+
+
+@pytest.fixture
+def pipeline(folder, tmp_path, monkeypatch):
+    """Return a function that makes a pipeline, in the folder where its data are."""
+    monkeypatch.chdir(folder)
+
+    def pipeline(name='seam_r38_voc', options=None, **kwargs):
+        cfg = read_pipeline(str(CONFIGS / f'{name}.py'), options)
+        return Pipeline(cfg, tmp_path / 'work', ROOT / 'tools', **kwargs)
+
+    return pipeline
+
+
+def words_of(pipeline, stage):
+    return [command.words for command in pipeline.stages[stage].commands(pipeline)]
+
+
+def options_of(words):
+    """Return the overrides of a command line as the tools read them."""
+    if '--cfg-options' not in words:
+        return {}
+    found = [word.split('=', 1) for word in words[words.index('--cfg-options') + 1 :]]
+    return {key: DictAction._parse_iterable(value) for key, value in found}
+
+
+def finish(pipeline):
+    """Write the manifests that a run of all stages would write."""
+    records = {}
+    for step in make_plan(pipeline):
+        inputs = {
+            name: {key: records[name][key] for key in ('digest', 'run')}
+            for name in step.stage.inputs(pipeline)
+        }
+        record = new_record(step.digest, step.settings, inputs)
+        records[step.stage.name] = record
+        folder = pipeline.folder(step.stage.name)
+        if step.stage.makes == 'checkpoint':
+            path = step.stage.checkpoint(pipeline)
+            save_text(path, '')
+            record['checkpoint'] = path.name
+        content = dict(record, files={}, figures={}, evaluated={}, finished='now')
+        write_json(folder / MANIFEST, content)
+
+
+def states(pipeline):
+    pipeline.check()
+    return {step.stage.name: (step.state, step.why) for step in make_plan(pipeline)}
+
+
+def changed(pipeline):
+    return {name: why for name, (state, why) in states(pipeline).items() if state == 'changed'}
+
+
+# what there is
+
+
+def test_pipelines_are_found():
+    assert set(NAMES) >= set(STAGES)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_pipeline_can_work(pipeline, name):
+    found = pipeline(name)
+    found.check()
+    assert ' '.join(found.stages) == STAGES.get(name, ' '.join(found.stages))
+    assert {state for state, _ in states(found).values()} == {'missing'}
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_tools_understand_their_commands(pipeline, name):
+    found = pipeline(name)
+    for stage in found.stages.values():
+        for command in stage.commands(found):
+            path = ROOT / 'tools' / command.tool
+            spec = importlib.util.spec_from_file_location('tool', path)
+            tool = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(tool)
+            front = dict(ranks=['--launcher', 'pytorch'], nodes=['--share', '0', '2'], once=[])[
+                command.spread
+            ]
+            tool.make_parser().parse_args([*front, *command.words])
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_plan_shows_every_command(pipeline, name, capsys):
+    found = pipeline(name)
+    show_plan(found)
+    shown = capsys.readouterr().out
+    for stage in found.stages.values():
+        for command in stage.commands(found):
+            assert shlex.join(command.words) in shown
+
+
+@pytest.mark.parametrize('name', SEAM)
+def test_images_are_counted(pipeline, name):
+    found = pipeline(name)
+    expected = dict(seam_maps=6, walks=None, test=2)
+    for stage in expected:
+        assert found.stages[stage].total(found) == (expected[stage] or 6)
+
+
+# the commands
+
+
+def test_published_settings(pipeline):
+    found = pipeline()
+    (labels,) = words_of(found, 'labels')
+    masks, _ = words_of(found, 'masks')
+    (test,) = words_of(found, 'test')
+    assert labels[labels.index('--style') + 1] == 'psa'
+    assert masks[masks.index('--bg-score') + 1] == '0.5'
+    assert '--crf' not in masks
+    assert '--tta' in test
+    assert [words[words.index('--split') + 1] for words in words_of(found, 'seam_maps')] == [
+        'train_aug',
+        'val',
+    ]
+
+
+def test_images_of_coco_lie_in_two_folders(pipeline):
+    train, val = words_of(pipeline('seam_r38_coco'), 'seam_maps')
+    key = 'test_dataloader.dataset.data_prefix.img_path'
+    assert options_of(train) == {key: 'train2014'}
+    assert options_of(val) == {}
+
+
+def test_model_that_is_pretrained_by_a_stage(pipeline, tmp_path):
+    (words,) = words_of(pipeline('seam_r38-tiny_emblems', seed=3), 'seam')
+    assert options_of(words) == {
+        'model.backbone.init_cfg.checkpoint': str(tmp_path / 'work/cam/iter_1000.pth'),
+        'randomness.seed': 3,
+    }
+
+
+def test_afa_is_tested_by_all_its_outputs(pipeline, tmp_path):
+    found = pipeline('afa_mit-tiny_emblems')
+    (words,) = words_of(found, 'afa')
+    key = 'model.backbone.init_cfg.checkpoint'
+    assert options_of(words)[key] == str(tmp_path / 'work/cam/iter_2000.pth')
+    outputs = {}
+    for stage in ('cams', 'affinity_cams', 'test', 'test_crf'):
+        (words,) = words_of(found, stage)
+        assert ('--tta' in words) == stage.startswith('test')
+        outputs[stage] = options_of(words)
+    assert outputs['cams'] == {'model.test_cfg.output': 'cam'}
+    assert outputs['affinity_cams'] == {'model.test_cfg.output': 'affinity_cam'}
+    assert outputs['test'] == {}
+    assert outputs['test_crf']['model.test_cfg.crf.bilateral.sxy'] == 64
+
+
+def test_weights_of_a_stage_in_a_config_that_has_none(pipeline, tmp_path):
+    found = pipeline(options={'stages.segmentation.pretrained': 'seam'})
+    (words,) = words_of(found, 'segmentation')
+    key = 'model.backbone.init_cfg'
+    expected = {
+        f'{key}.checkpoint': str(tmp_path / 'work/seam/iter_10576.pth'),
+        f'{key}.prefix': 'backbone.',
+    }
+    assert expected.items() <= options_of(words).items()
+
+
+def test_labels_and_masks_reach_the_configs(pipeline, tmp_path):
+    found = pipeline()
+    (affinity,), (segmentation,) = words_of(found, 'affinity'), words_of(found, 'segmentation')
+    label_dir = options_of(affinity)['train_dataloader.dataset.pipeline.1.label_dir']
+    assert label_dir == str(tmp_path / 'work/labels/train')
+    masks = options_of(segmentation)['train_dataloader.dataset.data_prefix.seg_map_path']
+    assert masks == str(tmp_path / 'work/masks/train')
+
+
+def test_another_data_root_reaches_every_data_set(pipeline, folder):
+    root = folder / 'data/VOCdevkit/VOC2012'
+    found = pipeline(options=dict(data_root=str(root)))
+    found.check()
+    assert found.splits['train'].names == str(root / 'ImageSets/Segmentation/train.txt')
+    (train,) = words_of(found, 'segmentation')
+    assert options_of(train)['train_dataloader.dataset.dataset.data_root'] == str(root)
+    (test,) = words_of(found, 'test')
+    assert options_of(test) == {'test_dataloader.dataset.data_root': str(root)}
+
+
+def test_options_of_a_training_are_those_of_its_model(pipeline):
+    options = {'model.test_cfg.bg_score': 0.3, 'train_cfg.max_iters': 7}
+    found = pipeline(options={f'stages.seam.options.{k}': v for k, v in options.items()})
+    (train,) = words_of(found, 'seam')
+    assert options.items() <= options_of(train).items()
+    maps, _ = words_of(found, 'seam_maps')
+    assert options_of(maps) == {'model.test_cfg.bg_score': 0.3}
+    assert maps[1].endswith('seam/iter_7.pth')
+
+
+def test_batch_is_shared_by_the_processes(pipeline):
+    (words,) = words_of(pipeline(processes=2), 'seam')
+    assert options_of(words)['train_dataloader.batch_size'] == 4
+
+
+# what a change concerns
+
+
+def test_nothing_runs_again_without_a_change(pipeline):
+    finish(pipeline())
+    found = states(pipeline(workers=5, processes=2))
+    assert set(found.values()) == {('finished', '')}
+
+
+@pytest.mark.parametrize(
+    ('options', 'why'),
+    [
+        (
+            {'stages.walks.options.walk.beta': 4},
+            dict(walks='walk.beta was 8, is 4', masks='walks', segmentation='masks', test='segmen'),
+        ),
+        (
+            {'stages.segmentation.options.model.test_cfg.crf': None},
+            dict(test='model.test_cfg.crf is now None'),
+        ),
+        (
+            {'stages.masks.bg_score': 0.4},
+            dict(masks='background was [0.5], is [0.4]', segmentation='masks', test='segment'),
+        ),
+        ({'stages.test.tta': False}, dict(test='tta was True, is False')),
+        (
+            {'stages.segmentation.options.train_cfg.max_iters': 9},
+            dict(segmentation='train_cfg.max_iters was 20000, is 9', test='segmentation'),
+        ),
+        ({'stages.seam.options.train_dataloader.num_workers': 9}, {}),
+        ({'stages.seam.options.default_hooks.checkpoint.interval': 9}, {}),
+        ({'splits.val.names': None}, {}),
+    ],
+)
+def test_what_a_change_concerns(pipeline, options, why):
+    finish(pipeline())
+    found = changed(pipeline(options=options))
+    assert found.keys() == why.keys()
+    for name, text in why.items():
+        assert found[name].startswith(text)
+
+
+def test_another_seed_concerns_everything(pipeline):
+    finish(pipeline())
+    found = changed(pipeline(seed=1))
+    assert found.pop('seam') == 'seed was 0, is 1'
+    assert len(found) == 7
+
+
+def test_other_tags_concern_everything(pipeline, folder, tmp_path, monkeypatch):
+    root = make_voc(tmp_path / 'other/data').parent.parent.parent
+    (root / 'checkpoints').symlink_to(folder / 'checkpoints')
+    found = pipeline()
+    monkeypatch.chdir(root)
+    finish(found)
+    path = root / 'data/VOCdevkit/VOC2012/Annotations/2007_000000.xml'
+    path.write_text(path.read_text().replace('dog', 'cat'))
+    why = changed(read_again(tmp_path))
+    assert why['seam'] == 'the images or tags of train have changed'
+    assert len(why) == 8
+
+
+def read_again(tmp_path):
+    cfg = read_pipeline(str(CONFIGS / 'seam_r38_voc.py'))
+    return Pipeline(cfg, tmp_path / 'work', ROOT / 'tools')
+
+
+def test_other_weights_concern_everything(pipeline, folder):
+    finish(pipeline())
+    path = folder / 'checkpoints/resnet38d_imagenet.pth'
+    path.write_text('others')
+    why = changed(pipeline())
+    path.write_text('weights')
+    assert why['seam'] == 'the file of model.backbone.init_cfg.checkpoint has changed'
+
+
+def test_checkpoint_that_is_gone_is_trained_again(pipeline, tmp_path):
+    finish(pipeline())
+    (tmp_path / 'work/affinity/iter_10576.pth').unlink()
+    why = changed(pipeline())
+    assert why['affinity'] == 'iter_10576.pth is missing'
+    assert why['walks'] == 'affinity ran again'
+
+
+# what cannot be
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'stages.seam.config': 'configs/x.py'}, 'stage seam: there is no config configs/x.py'),
+        ({'stages.seam.pretrained': 'masks'}, r"pretrained='masks' comes later: name one of"),
+        (
+            {'stages.test.model': 'masks'},
+            "model='masks' is a stage MakePseudoMasks where",
+        ),
+        (
+            {'stages.walks.model': 'seam'},
+            'stage walks: the config .*seam_r38_voc.py of seam has',
+        ),
+        ({'stages.labels.splits': ['val']}, "labels makes nothing of split 'train', which a model"),
+        (
+            {'stages.seam_maps.splits': ['train']},
+            "stage walks: seam_maps makes nothing of split 'val': add it to the splits of",
+        ),
+        ({'stages.seam.labels': 'labels'}, "labels='labels' comes later"),
+        (
+            {'stages.segmentation.labels': 'labels'},
+            'stage segmentation: .*has no LoadAffinityScores or LoadAffinityLabel that takes the',
+        ),
+        (
+            {'stages.masks.bg_alpha': 2},
+            'stage masks: give one of bg_score, bg_alpha, ignore, not',
+        ),
+        ({'stages.masks.bg_score': 2}, 'stage masks: --bg-score must lie in 0 to 1, got 2'),
+        ({'stages.masks.crf': 'x'}, "stage masks: crf must be one of labels, probs, got 'x'"),
+        ({'stages.masks.crf_config': dict(x=1)}, 'stage masks: --crf-config has no x'),
+        ({'stages.labels.style': 'x'}, "stage labels: style must be one of psa, irn, got 'x'"),
+        ({'stages.labels.background': [1]}, r'stage labels: background must be two numbers'),
+        ({'stages.seam_maps.dtype': 'x'}, 'stage seam_maps: dtype must be one of float16, float32'),
+        (
+            {'stages.seam.options.model.backbone.type.x': 3},
+            'stage seam: --cfg-options does not fit',
+        ),
+        (
+            {'stages.seam.options.work_dir': 'a b'},
+            "work_dir='a b' cannot be handed to a tool as one of its --cfg-options",
+        ),
+        ({'splits.train.split': 'x'}, 'stage seam_maps, split train: .*VOC2012/x'),
+        ({'splits.val.images': 'x'}, r'splits\.val\.images: there is no folder x'),
+        (
+            {'stages.seam.options.model.backbone.init_cfg.checkpoint': 'x.pth'},
+            r'the weights x\.pth with which the model begins cannot be read \(No such file',
+        ),
+        (
+            {'stages.seam.options.train_dataloader.dataset.data_root': 'x'},
+            'stage seam: .*x/ImageSets/Segmentation',
+        ),
+    ],
+)
+def test_settings_that_cannot_be(pipeline, tmp_path, options, message):
+    with pytest.raises(UsageError, match=message):
+        pipeline(options=options).check()
+    assert not (tmp_path / 'work').exists()
+
+
+def test_batch_that_cannot_be_shared(pipeline):
+    message = 'stage seam: 3 processes cannot share the 8 images of a batch of .*seam_r38_voc.py'
+    with pytest.raises(UsageError, match=message):
+        pipeline(processes=3).check()
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'stages.9.title': 'x'}, '--cfg-options does not fit .*seam_r38_voc.py'),
+        ({'stages.seem.title': 'x'}, '--cfg-options does not fit .*seam_r38_voc.py'),
+    ],
+)
+def test_options_that_do_not_fit(pipeline, options, message):
+    with pytest.raises(UsageError, match=message):
+        pipeline(options=options)
+
+
+def test_data_root_of_a_pipeline_without_one(tmp_path):
+    path = save_text(tmp_path / 'bare.py', '"""Bare."""\nclasses = 1\n')
+    with pytest.raises(UsageError, match=r'--cfg-options data_root: .*bare\.py has no data_root'):
+        read_pipeline(str(path), dict(data_root='x'))
+
+
+def test_settings_of_emblems_that_cannot_be(pipeline):
+    with pytest.raises(UsageError, match='stage data: EmblemsSettings: size must lie in 32'):
+        pipeline('seam_r38-tiny_emblems', {'stages.data.settings': dict(size=1)})
+    with pytest.raises(UsageError, match='stage data: settings .*unexpected keyword argument'):
+        pipeline('seam_r38-tiny_emblems', {'stages.data.settings': dict(sizes=1)})
+
+
+# a training that was stopped
+
+
+@pytest.fixture
+def stopped(pipeline, tmp_path):
+    """Return a pipeline whose first training has two checkpoints, and its folder."""
+    found = pipeline()
+    for number in (2000, 4000):
+        save_text(tmp_path / f'work/seam/iter_{number}.pth', '')
+    return found, tmp_path / 'work/seam'
+
+
+@pytest.mark.parametrize(
+    ('note', 'expected'),
+    [
+        ('{folder}/iter_4000.pth', '{folder}/iter_4000.pth'),
+        ('elsewhere/seam/iter_2000.pth', '{folder}/iter_2000.pth'),
+        ('', '{folder}/iter_4000.pth'),
+        ('{folder}/iter_6000.pth', None),
+    ],
+)
+def test_note_of_the_latest_checkpoint_is_set_right(stopped, note, expected):
+    found, folder = stopped
+    path = save_text(folder / 'last_checkpoint', note.format(folder=folder))
+    found.stages['seam'].prepare(found)
+    text = path.read_text() if path.exists() else None
+    assert text == (expected and expected.format(folder=folder))
+
+
+@pytest.mark.parametrize(
+    ('log', 'done'),
+    [
+        ('Iter(train) [ 50/1000]  lr: 1\nIter(train) [ 100/1000]  lr: 1\nIter(test) [7/9]', 100),
+        ('Epoch(train)  [3][ 10/200]  lr: 1\n', 410),
+        ('', 0),
+    ],
+)
+def test_progress_of_a_training(stopped, log, done):
+    found, folder = stopped
+    save_text(folder / 'seam.log', log)
+    assert found.stages['seam'].done(found) == done
