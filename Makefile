@@ -22,8 +22,10 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' Makefile
 	@echo 'VENV=folder of the environment (.venv), PYTHON=interpreter, ARGS=further arguments'
 
-demo: env  ## draw Emblems, train CAM and SEAM on it, compare their CAMs (10 minutes, 2 cores)
-	"$(PY)" tools/demo.py $(ARGS)
+# two processes, one a core; on a machine with one GPU they would fight over it
+demo: env  ## draw Emblems, run the whole pipeline on it, write its report (15 minutes, 2 cores)
+	CUDA_VISIBLE_DEVICES= PYTHON="$(PY)" tools/dist_pipeline.sh \
+		configs/pipelines/seam_r38-tiny_emblems.py 2 --work-dir work_dirs/demo $(ARGS)
 
 test: env  ## run the test suite
 	"$(PY)" -m pytest -q --durations=10 $(ARGS)

@@ -7,6 +7,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
+max_iters = 800
 model = dict(
     # the baseline's backbone takes the place of the ImageNet weights that the papers start from
     backbone=dict(
@@ -18,4 +19,9 @@ model = dict(
     )
 )
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-default_hooks = dict(checkpoint=dict(interval=1000))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),
+    dict(type='PolyLR', power=0.9, eta_min=0.0, begin=50, end=max_iters + 1, by_epoch=False),
+]
+train_cfg = dict(max_iters=max_iters)
+default_hooks = dict(checkpoint=dict(interval=max_iters))

@@ -28,4 +28,7 @@ model = dict(
     radius=5,
     loss_affinity=dict(type='PairAffinityLoss'),
 )
-walk = dict(type='CAMWalk', stride=8, bg_alpha=6, beta=8, num_steps=64, affinity='features')
+# paper: radius 5, 64 steps, which cross the whole picture of 16 x 16 positions; bg_alpha 6
+walk = dict(
+    type='CAMWalk', stride=8, bg_alpha=9, beta=8, num_steps=4, affinity='features', radius=3
+)

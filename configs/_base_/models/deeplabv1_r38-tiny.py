@@ -35,6 +35,9 @@ model = dict(
         norm_cfg=norm_cfg,
         loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True),
     ),
-    test_cfg=dict(mode='whole'),
+    test_cfg=dict(
+        mode='whole',
+        crf=dict(type='DenseCRF', num_iters=1, bilateral=dict(sxy=32, srgb=13, weight=10)),
+    ),
 )
 tta_model = dict(type='CRFTTAModel')

@@ -30,4 +30,5 @@ model = dict(
     radius=10,
     loss_affinity=dict(type='PairAffinityLoss'),
 )
-walk = dict(type='CAMWalk', stride=4, beta=10, num_steps=256, affinity='boundary')
+# paper: radius 10, 256 steps, which cross the whole picture of 32 x 32 positions
+walk = dict(type='CAMWalk', stride=4, beta=10, num_steps=16, affinity='boundary', radius=5)
