@@ -12,7 +12,8 @@ from mmseg.structures import SegDataSample
 
 pytestmark = pytest.mark.stack
 CONFIGS = Path(__file__).parents[1] / 'configs'
-FOUND = sorted(p for p in CONFIGS.rglob('*.py') if '_base_' not in p.parts)
+# those of pipelines have no model: tests/test_engine/test_pipeline_configs.py
+FOUND = sorted(p for p in CONFIGS.rglob('*.py') if not {'_base_', 'pipelines'} & set(p.parts))
 NAMES = [str(p.relative_to(CONFIGS)) for p in FOUND]
 PROMISED = {
     'cam/cam_r38_voc.py',
@@ -32,16 +33,24 @@ PROMISED = {
     'deeplab_pseudo/deeplabv2_r101_voc.py',
     'deeplab_pseudo/deeplabv3plus_r101_voc.py',
     'segformer_pseudo/segformer_mit-b1_voc.py',
+    'semformer/caae_deit-b_voc.py',
+    'semformer/caae_deit-b_coco.py',
+    'afa/afa_mit-b1_voc.py',
+    'afa/afa_mit-b1_coco.py',
 }
 SIZE = 64
 TINY_BACKBONES = dict(
     ResNet38d=dict(width=1 / 16, depths=(1, 1, 1, 1, 1, 1)),
+    AttentionMiT=dict(
+        embed_dims=8, num_layers=[1, 1, 1, 2], num_heads=[1, 1, 2, 2], sr_ratios=[2, 1, 1, 1]
+    ),
     MixVisionTransformer=dict(
         embed_dims=8, num_layers=[1] * 4, num_heads=[1, 1, 2, 2], sr_ratios=[1] * 4
     ),
     ResNet=dict(base_channels=4, stem_channels=4),
     ResNetWithStem=dict(base_channels=4, stem_channels=4),
     ResNetV1c=dict(base_channels=4, stem_channels=4),
+    TokenViT=dict(embed_dims=8, num_heads=2),
 )
 
 
@@ -54,6 +63,13 @@ def set_channels(model, widths, index):
     if 'in_channels' in model:
         many = isinstance(index, (list, tuple))
         model['in_channels'] = [widths[i] for i in index] if many else widths[index]
+
+
+def shrink_auto_encoder(model, width):
+    """Make the heads of a class-aware auto-encoder small, where the model is one."""
+    if 'embed_head' in model:
+        model['embed_head'].update(in_channels=width, embed_channels=4)
+        model['decoder'].update(embed_dims=8, num_layers=1, num_heads=2)
 
 
 def shrink(model):
@@ -74,13 +90,14 @@ def shrink(model):
     if 'decode_head' in model:
         if 'c1_in_channels' in model['decode_head']:
             model['decode_head'].update(c1_in_channels=widths[0], c1_channels=4)
-        if 'norm_cfg' in backbone:
+        if backbone.get('norm_cfg', {}).get('type', '').endswith('BN'):
             backbone['norm_cfg'] = dict(type='BN', requires_grad=True)
     if 'pcm' in model:
         indices = model['pcm']['in_indices']
         model['pcm']['in_channels'] = [widths[i] for i in indices]
         model['pcm'].update(embed_channels=[4] * len(indices), channels=8)
-    if 'radius' in model:
+    shrink_auto_encoder(model, widths[-1])
+    if 'radius' in model and 'cam_head' not in model:
         indices = model.get('in_indices', range(len(widths)))
         model.update(in_channels=[widths[i] for i in indices], radius=3)
     return model
@@ -109,7 +126,8 @@ def test_config_trains_a_step(name):
     assert cfg.custom_imports['imports'][0] == 'mmwsss'
     model = MODELS.build(shrink(cfg.model)).train()
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    head = cfg.model.get('cam_head') or cfg.model.get('decode_head')
+    heads = ('cam_head', 'embed_head', 'decode_head')
+    head = next((cfg.model[key] for key in heads if key in cfg.model), None)
     inputs = [torch.randint(0, 255, (3, SIZE, SIZE), dtype=torch.uint8) for _ in range(2)]
     # a network of affinities knows no classes
     num_classes = head['num_classes'] if head else 3
@@ -140,7 +158,8 @@ def test_pipelines_and_evaluators_of_a_config_are_registered(name):
     for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
         METRICS.build(evaluator)
     # masks stay closed while training on tags
-    weak = 'cam_head' in cfg.model and 'decode_head' not in cfg.model
+    decoder_learns_masks = 'decode_head' in cfg.model and 'affinity_head' not in cfg.model
+    weak = {'cam_head', 'embed_head'} & set(cfg.model) and not decoder_learns_masks
     steps = {step.type for step in cfg.train_dataloader.dataset.pipeline}
     assert not (weak and steps & {'LoadMaskChecked', 'LoadAnnotations'})
     assert not (weak and cfg.get('val_dataloader'))

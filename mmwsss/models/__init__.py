@@ -1,25 +1,47 @@
 """Networks, their parts and their losses, registered in MMSegmentation's registries."""
 
-from .backbones import ResNet38d, ResNetWithStem
+from .backbones import AttentionMiT, ResNet38d, ResNetWithStem, TokenViT
 from .data_preprocessors import WeakDataPreProcessor
-from .heads import CAMHead, DeepLabV2Head, LargeFOVHead, TopKPooling
+from .heads import (
+    AdaptiveKPooling,
+    AffinityHead,
+    CAMHead,
+    ClassEmbedHead,
+    DeepLabV2Head,
+    LargeFOVHead,
+    LinearSegformerHead,
+    PatchClassifierHead,
+    PatchDecodeHead,
+    RawAttentionHead,
+    TopKPooling,
+)
 from .losses import (
+    AffinityMatrixLoss,
+    BalancedCrossEntropyLoss,
     DenseEnergyLoss,
     EquivariantCrossLoss,
     EquivariantLoss,
     MinPoolingLoss,
+    MultiLabelCrossEntropyLoss,
     MultiLabelSoftMarginLoss,
     PairAffinityLoss,
+    PatchContrastiveLoss,
+    ReconstructionLoss,
+    SimilarityLoss,
 )
-from .refiners import PAR, CAMWalk, DenseCRF, PixelCorrelation, RandomWalk
+from .necks import HVBiLSTM
+from .refiners import PAR, CAMWalk, DenseCRF, LimitedDenseCRF, PixelCorrelation, RandomWalk
 from .segmentors import (
+    AFA,
     SEAM,
     AffinityNet,
     AffinitySegmentor,
     CAMTTAModel,
+    ClassAwareAutoEncoder,
     CRFEncoderDecoder,
     CRFTTAModel,
     IRNBoundary,
+    ScaleMaxTTAModel,
     WeakSegmentor,
 )
 from .transformations import (
@@ -30,15 +52,23 @@ from .transformations import (
 )
 
 __all__ = [
+    'AFA',
     'PAR',
     'SEAM',
+    'AdaptiveKPooling',
+    'AffinityHead',
+    'AffinityMatrixLoss',
     'AffinityNet',
     'AffinitySegmentor',
+    'AttentionMiT',
+    'BalancedCrossEntropyLoss',
     'CAMHead',
     'CAMTTAModel',
     'CAMWalk',
     'CRFEncoderDecoder',
     'CRFTTAModel',
+    'ClassAwareAutoEncoder',
+    'ClassEmbedHead',
     'DeepLabV2Head',
     'DenseCRF',
     'DenseEnergyLoss',
@@ -48,15 +78,27 @@ __all__ = [
     'EquivariantRescale',
     'EquivariantRotate',
     'EquivariantTranslate',
+    'HVBiLSTM',
     'IRNBoundary',
     'LargeFOVHead',
+    'LinearSegformerHead',
+    'LimitedDenseCRF',
     'MinPoolingLoss',
+    'MultiLabelCrossEntropyLoss',
     'MultiLabelSoftMarginLoss',
     'PairAffinityLoss',
+    'PatchClassifierHead',
+    'PatchContrastiveLoss',
+    'PatchDecodeHead',
     'PixelCorrelation',
     'RandomWalk',
+    'RawAttentionHead',
+    'ReconstructionLoss',
     'ResNet38d',
     'ResNetWithStem',
+    'ScaleMaxTTAModel',
+    'SimilarityLoss',
+    'TokenViT',
     'TopKPooling',
     'WeakDataPreProcessor',
     'WeakSegmentor',

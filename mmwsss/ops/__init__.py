@@ -6,6 +6,7 @@ from .affinity_labels import (
     fuse_affinity_scores,
     seed_labels,
 )
+from .affinity_matrix import pair_label_matrix, propagate_maps, radius_mask
 from .affinity_pairs import (
     feature_affinity,
     half_disc_offsets,
@@ -13,20 +14,29 @@ from .affinity_pairs import (
     path_cells,
     path_maximum,
 )
-from .cam import background_score, keep_maximum, max_norm, normalize_cam
+from .cam import background_score, keep_maximum, max_norm, min_max_norm, normalize_cam
+from .cosine import clamped_cosine
+from .label_routes import affinity_route_scores, cam_route_scores
 from .mean_field import label_probs, mean_field
+from .patch_labels import confident_labels, tagged_patch_scores
 from .permutohedral import PermutohedralLattice, pixel_features
 from .pixel_adaptive import pixel_adaptive_refine, pixel_adaptive_weights
 from .pixel_correlation import pixel_correlation
 from .pseudo_masks import background_stacks
 from .random_walk import random_walk
+from .tagged_maps import pad_tags, tagged_labels, tagged_scores, threshold_labels
+from .valid_boxes import resize_boxes, valid_mask
 
 __all__ = [
     'PermutohedralLattice',
+    'affinity_route_scores',
     'alpha_scores',
     'background_score',
     'background_stacks',
+    'cam_route_scores',
+    'clamped_cosine',
     'combine_seed_labels',
+    'confident_labels',
     'feature_affinity',
     'fuse_affinity_scores',
     'half_disc_offsets',
@@ -34,7 +44,10 @@ __all__ = [
     'label_probs',
     'max_norm',
     'mean_field',
+    'min_max_norm',
     'normalize_cam',
+    'pad_tags',
+    'pair_label_matrix',
     'pair_slices',
     'path_cells',
     'path_maximum',
@@ -42,6 +55,14 @@ __all__ = [
     'pixel_adaptive_weights',
     'pixel_correlation',
     'pixel_features',
+    'propagate_maps',
+    'radius_mask',
     'random_walk',
+    'resize_boxes',
     'seed_labels',
+    'tagged_labels',
+    'tagged_patch_scores',
+    'tagged_scores',
+    'threshold_labels',
+    'valid_mask',
 ]

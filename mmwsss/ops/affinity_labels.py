@@ -115,12 +115,12 @@ def combine_seed_labels(foreground: Tensor, background: Tensor) -> Tensor:
 
     Where the first says background and the second does not, the label is ignored.
 
-    Source: Ahn et al., CVPR 2019, https://arxiv.org/abs/1904.05044, and its
-    published code.
+    Source: Ahn et al., CVPR 2019, https://arxiv.org/abs/1904.05044, Ru et al., CVPR 2022,
+    https://arxiv.org/abs/2203.02664, and their published code.
 
     Shapes:
-        foreground, background: ``(H, W)`` integers, 0 the background.
-        returns: ``(H, W)`` uint8, 255 where ignored.
+        foreground, background: ``(..., H, W)`` integers, 0 the background.
+        returns: ``(..., H, W)`` uint8, 255 where ignored.
 
     Example:
         >>> combine_seed_labels(torch.tensor([3, 0, 0]), torch.tensor([0, 0, 3])).tolist()

@@ -61,6 +61,24 @@ def max_norm(cams: Tensor) -> Tensor:
     return (cams - lo - EPS).relu() / (hi - lo + EPS)
 
 
+def min_max_norm(cams: Tensor) -> Tensor:
+    """Bring summed class activation maps to [0, 1]: ``(x - lo) / (hi - lo + 1e-5)``.
+
+    Source: Ru et al., CVPR 2022, https://arxiv.org/abs/2203.02664, and its published code.
+
+    Shapes:
+        cams: ``(..., H, W)`` float, any range.
+        returns: the same shape, in [0, 1]; a map that is the same everywhere gives 0.
+
+    Example:
+        >>> min_max_norm(torch.tensor([[[2., 3.], [4., 2.]]])).round(decimals=2)
+        tensor([[[0.0000, 0.5000],
+                 [1.0000, 0.0000]]])
+    """
+    lo, hi = (x.unsqueeze(-1) for x in _extremes(cams))
+    return (cams - lo) / (hi - lo + EPS)
+
+
 def keep_maximum(scores: Tensor) -> Tensor:
     """Set the background to ``1 - max`` and keep only the largest foreground score of a pixel.
 

@@ -11,14 +11,38 @@ from torch import Tensor
 SOFTNESS = 0.3  # of both kernels, in standard deviations
 POSITION_WEIGHT = 0.01
 EPS = 1e-8
+Sizes = Sequence[Sequence[int]]
 AROUND = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 
 
-def _neighbors(maps: Tensor, dilations: Sequence[int]) -> Iterator[Tensor]:
+def _nearest_inside(maps: Tensor, reach: int, sizes: Sizes) -> Tensor:
+    """Return where each cell of the padded planes looks, ``(N, P)``: its image's nearest pixel."""
+    plane = tuple(maps.shape[2:])
+    inside = all(1 <= h <= plane[0] and 1 <= w <= plane[1] for h, w in sizes)
+    if len(sizes) != len(maps) or not inside:
+        raise ValueError(
+            f'pixel_adaptive_refine: {len(maps)} sizes from (1, 1) to {plane} are needed, got '
+            f'{[tuple(size) for size in sizes]}.'
+        )
+    rows, columns = (
+        torch.arange(-reach, full + reach).clamp(min=0).minimum(torch.tensor(size)[:, None] - 1)
+        for full, size in zip(plane, zip(*sizes, strict=True), strict=True)
+    )
+    places = (rows[:, :, None] * plane[1] + columns[:, None]).flatten(1)
+    return places.to(maps.device, non_blocking=True)
+
+
+def _neighbors(
+    maps: Tensor, dilations: Sequence[int], places: Tensor | None = None
+) -> Iterator[Tensor]:
     """Yield the maps seen from each neighbour, as views of one padded copy."""
-    height, width = maps.shape[2:]
+    num, channels, height, width = maps.shape
     reach = max(dilations)
-    padded = F.pad(maps, (reach,) * 4, mode='replicate')
+    if places is None:
+        padded = F.pad(maps, (reach,) * 4, mode='replicate')
+    else:
+        padded = maps.flatten(2).gather(2, places[:, None].expand(-1, channels, -1))
+        padded = padded.view(num, channels, height + 2 * reach, width + 2 * reach)
     for dilation in dilations:
         for dy, dx in AROUND:
             top, left = reach + dy * dilation, reach + dx * dilation
@@ -94,7 +118,12 @@ def pixel_adaptive_weights(images: Tensor, dilations: Sequence[int]) -> Tensor:
 
 @torch.no_grad()
 def pixel_adaptive_refine(
-    maps: Tensor, weights: Tensor, dilations: Sequence[int], *, num_iters: int
+    maps: Tensor,
+    weights: Tensor,
+    dilations: Sequence[int],
+    *,
+    num_iters: int,
+    sizes: Sizes | None = None,
 ) -> Tensor:
     """Replace every map by the weighted sum over each pixel's neighbours, again and again.
 
@@ -103,6 +132,10 @@ def pixel_adaptive_refine(
     Args:
         dilations: Those that the weights were made with.
         num_iters: How often.
+        sizes: Height and width of each image, which begins at the top left of the plane,
+            integers on the CPU; the whole plane by default. Maps outside are not read; the
+            weights are right if the images' border was repeated there, as
+            :func:`resize_boxes` does.
 
     Shapes:
         maps: ``(N, C, H, W)`` float.
@@ -110,7 +143,8 @@ def pixel_adaptive_refine(
         returns: ``(N, C, H, W)`` float32; no gradient flows.
 
     Raises:
-        ValueError: the shapes do not fit each other, or ``num_iters`` is not positive.
+        ValueError: the shapes or ``sizes`` do not fit each other, or ``num_iters`` is not
+            positive.
 
     Example:
         >>> image = torch.tensor([0., 0., 1., 1.]).expand(1, 3, 1, 4)
@@ -128,9 +162,10 @@ def pixel_adaptive_refine(
     if num_iters < 1:
         raise ValueError(f'pixel_adaptive_refine: num_iters must be at least 1, got {num_iters}.')
     maps = maps.float()
+    places = None if sizes is None else _nearest_inside(maps, max(dilations), sizes)
     for _ in range(num_iters):
         out = torch.zeros_like(maps)
-        for k, view in enumerate(_neighbors(maps, dilations)):
+        for k, view in enumerate(_neighbors(maps, dilations, places)):
             out.addcmul_(view, weights[:, k, None])
         maps = out
     return maps

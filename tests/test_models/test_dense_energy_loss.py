@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 
 from mmwsss.models.losses import DenseEnergyLoss, dense_energy_loss
-from mmwsss.ops import PermutohedralLattice, pixel_features
+from mmwsss.ops import PermutohedralLattice, pixel_features, valid_mask
 
 SIGMAS = dict(sigma_rgb=40, sigma_xy=3)
 
@@ -142,6 +142,17 @@ def test_logits_may_be_smaller_than_the_images():
     loss.backward()
     assert -1e-2 < loss.item() < 0
     assert inputs['logits'].grad.abs().sum() > 0
+
+
+def test_takes_the_pseudo_masks_and_boxes_of_afa():
+    """Masks in one byte, boxes as bools, and the settings that the paper gives."""
+    inputs = make_module_inputs()
+    inputs['labels'][:, ::3] = 255
+    expected = DenseEnergyLoss(1.0, sigma_rgb=15, sigma_xy=100, scale=0.5)(**inputs)
+    boxes = torch.tensor([[0, 0, 8, 6], [0, 0, 8, 12]])
+    inputs.update(labels=inputs['labels'].to(torch.uint8), valid=valid_mask(boxes, (8, 12)))
+    loss = MODELS.build(dict(type='DenseEnergyLoss', loss_weight=1e-9))(**inputs)
+    torch.testing.assert_close(loss, 1e-9 * expected, rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize('name', ['sigma_rgb', 'sigma_xy', 'scale'])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmwsss.ops import background_score, keep_maximum, max_norm, normalize_cam
+from mmwsss.ops import background_score, keep_maximum, max_norm, min_max_norm, normalize_cam
 
 
 def test_normalize_cam_follows_the_formula():
@@ -45,9 +45,20 @@ def test_background_score_constant_and_power():
     torch.testing.assert_close(power, torch.tensor([[[0.5**4, 1.0]]]))
 
 
-@pytest.mark.parametrize('function', [normalize_cam, max_norm])
+@pytest.mark.parametrize('function', [normalize_cam, max_norm, min_max_norm])
 def test_normalisation_does_not_change_its_input(function):
     cams = torch.randn(1, 2, 3, 3)
     before = cams.clone()
     function(cams)
     torch.testing.assert_close(cams, before)
+
+
+def test_min_max_norm_follows_the_formula():
+    cams = torch.rand(2, 3, 4, 5, dtype=torch.float64) * 9 - 3
+    cams[1, 2] = 4
+    out = min_max_norm(cams)
+    for i in range(2):
+        for k in range(3):
+            shifted = cams[i, k] - cams[i, k].min()
+            torch.testing.assert_close(out[i, k], shifted / (shifted.max() + 1e-5))
+    assert not out[1, 2].any()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmwsss.ops import pixel_adaptive_refine, pixel_adaptive_weights
+from mmwsss.ops import pixel_adaptive_refine, pixel_adaptive_weights, resize_boxes
 from tests.large_tensors import LargeTensors
 
 AROUND = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
@@ -125,3 +125,30 @@ def test_refuses_no_iteration():
     weights = pixel_adaptive_weights(torch.rand(1, 3, 4, 4), (1,))
     with pytest.raises(ValueError, match='num_iters must be at least 1, got 0'):
         pixel_adaptive_refine(torch.rand(1, 1, 4, 4), weights, (1,), num_iters=0)
+
+
+SIZES = [(7, 9), (4, 9), (1, 1), (7, 3)]
+
+
+def test_images_of_several_sizes_are_each_image_alone():
+    boxes = [(0, 0, *size) for size in SIZES]
+    images, maps = torch.rand(4, 3, 7, 9), torch.rand(4, 2, 7, 9)
+    weights = pixel_adaptive_weights(resize_boxes(images, boxes, boxes, (7, 9)), (1, 4))
+    for i, (height, width) in enumerate(SIZES):
+        maps[i, :, height:] = torch.nan
+        maps[i, :, :, width:] = torch.nan
+    out = pixel_adaptive_refine(maps, weights, (1, 4), num_iters=3, sizes=SIZES)
+    for i, (height, width) in enumerate(SIZES):
+        inside = (slice(i, i + 1), slice(None), slice(height), slice(width))
+        alone = pixel_adaptive_weights(images[inside], (1, 4))
+        torch.testing.assert_close(weights[inside], alone)
+        alone = pixel_adaptive_refine(maps[inside], alone, (1, 4), num_iters=3)
+        torch.testing.assert_close(out[inside], alone)
+
+
+@pytest.mark.parametrize('sizes', [[(4, 4)], [(4, 4), (5, 4)], [(4, 4), (0, 4)]])
+def test_refuses_sizes_beyond_the_plane(sizes):
+    images = torch.rand(2, 3, 4, 4)
+    weights = pixel_adaptive_weights(images, (1,))
+    with pytest.raises(ValueError, match=r'2 sizes from \(1, 1\) to \(4, 4\) are needed, got \['):
+        pixel_adaptive_refine(images, weights, (1,), num_iters=1, sizes=sizes)

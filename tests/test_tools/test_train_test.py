@@ -368,3 +368,17 @@ def test_with_a_gpu_or_one_process_nothing_changes(config, monkeypatch, launcher
     monkeypatch.setattr(launch, 'get_device', lambda: 'cuda' if launcher == 'pytorch' else 'cpu')
     launch.prepare_distributed(cfg)
     assert cfg.pretty_text == before
+
+
+@pytest.mark.parametrize('started_by', ['torchrun', 'another'])
+def test_processes_of_torchrun_end_with_it(config, monkeypatch, started_by):
+    cfg, asked = Config.fromfile(config), []
+    cfg.launcher = 'pytorch'
+    monkeypatch.setenv('RANK', '0')
+    monkeypatch.delenv('TORCHELASTIC_RUN_ID', raising=False)
+    if started_by == 'torchrun':
+        monkeypatch.setenv('TORCHELASTIC_RUN_ID', 'none')
+    monkeypatch.setattr(launch, 'get_device', lambda: 'cuda')
+    monkeypatch.setattr(launch, 'die_with_parent', lambda: asked.append(True))
+    launch.prepare_distributed(cfg)
+    assert len(asked) == (started_by == 'torchrun')

@@ -1,5 +1,5 @@
 """Data preprocessors."""
 
-from .weak_data_preprocessor import WeakDataPreProcessor, valid_mask
+from .weak_data_preprocessor import WeakDataPreProcessor
 
-__all__ = ['WeakDataPreProcessor', 'valid_mask']
+__all__ = ['WeakDataPreProcessor']

@@ -7,26 +7,8 @@ from typing import Any
 import torch
 from mmseg.models import SegDataPreProcessor
 from mmseg.registry import MODELS
-from torch import Tensor
 
-
-def valid_mask(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return 1 inside each box, 0 outside.
-
-    Shapes:
-        boxes: ``(N, 4)`` integers (top, left, bottom, right), the last two exclusive.
-        returns: ``(N, 1, H, W)`` bool for ``size = (H, W)``.
-
-    Example:
-        >>> valid_mask(torch.tensor([[0, 1, 1, 2]]), (1, 3)).flatten().tolist()
-        [False, True, False]
-    """
-    top, left, bottom, right = boxes.T[:, :, None]
-    rows = torch.arange(size[0], device=boxes.device)
-    columns = torch.arange(size[1], device=boxes.device)
-    inside_rows = (rows >= top) & (rows < bottom)
-    inside_columns = (columns >= left) & (columns < right)
-    return (inside_rows[:, :, None] & inside_columns[:, None, :])[:, None]
+from mmwsss.ops import valid_mask
 
 
 @MODELS.register_module()

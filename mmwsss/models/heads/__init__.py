@@ -1,8 +1,28 @@
 """Heads on backbone features."""
 
+from .adaptive_k_pooling import AdaptiveKPooling, adaptive_k_pooling
+from .affinity_head import AffinityHead
 from .cam_head import CAMHead
+from .class_embed_head import ClassEmbedHead
 from .deeplabv2_head import DeepLabV2Head
 from .large_fov_head import LargeFOVHead
+from .linear_segformer_head import LinearSegformerHead
+from .patch_classifier_head import PatchClassifierHead
+from .patch_decode_head import PatchDecodeHead
+from .raw_attention_head import RawAttentionHead
 from .top_k_pooling import TopKPooling
 
-__all__ = ['CAMHead', 'DeepLabV2Head', 'LargeFOVHead', 'TopKPooling']
+__all__ = [
+    'AdaptiveKPooling',
+    'AffinityHead',
+    'CAMHead',
+    'ClassEmbedHead',
+    'DeepLabV2Head',
+    'LargeFOVHead',
+    'LinearSegformerHead',
+    'PatchClassifierHead',
+    'PatchDecodeHead',
+    'RawAttentionHead',
+    'TopKPooling',
+    'adaptive_k_pooling',
+]

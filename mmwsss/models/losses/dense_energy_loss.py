@@ -68,6 +68,10 @@ class DenseEnergyLoss(nn.Module):
     published code, probabilities are resized bilinearly and the rest to the nearest pixel, and
     the standard deviation of positions shrinks with the image.
 
+    The defaults are AFA's, which adds 0.01 times this loss to the others: its ``loss_weight`` is
+    1e-9 in all. What AFA hands over is its pseudo mask as ``labels`` and
+    :func:`mmwsss.ops.valid_mask` of the valid boxes as ``valid``.
+
     Source: Ru et al., CVPR 2022, Sec. 3.5, https://arxiv.org/abs/2203.02664, and Tang et al.,
     ECCV 2018, https://arxiv.org/abs/1803.09569
 

@@ -1,21 +1,27 @@
 """Segmentors: one file a method."""
 
+from .afa import AFA
 from .affinity_net import AffinityNet
 from .affinity_segmentor import AffinitySegmentor
 from .cam_tta_model import CAMTTAModel
+from .class_aware_auto_encoder import ClassAwareAutoEncoder
 from .crf_encoder_decoder import CRFEncoderDecoder
 from .crf_tta_model import CRFTTAModel
 from .irn_boundary import IRNBoundary
+from .scale_max_tta_model import ScaleMaxTTAModel
 from .seam import SEAM
 from .weak_segmentor import WeakSegmentor
 
 __all__ = [
+    'AFA',
     'SEAM',
     'AffinityNet',
     'AffinitySegmentor',
     'CAMTTAModel',
     'CRFEncoderDecoder',
     'CRFTTAModel',
+    'ClassAwareAutoEncoder',
     'IRNBoundary',
+    'ScaleMaxTTAModel',
     'WeakSegmentor',
 ]

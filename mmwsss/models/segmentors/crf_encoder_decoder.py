@@ -2,69 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import torch
-from mmengine import fileio
 from mmengine.config import ConfigDict
 from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmwsss.datasets.transforms import decode_image
-
-from .weak_segmentor import WeakSegmentor
-
-
-def original_image(sample: SegDataSample) -> Tensor:
-    """Read the image of a sample again, as it was before the pipeline.
-
-    Args:
-        sample: Sample with ``img_path`` and ``ori_shape``.
-
-    Shapes:
-        returns: ``(3, H, W)`` uint8 RGB, at ``ori_shape``.
-
-    Raises:
-        ValueError: the sample does not come from a file, or the file has another size.
-    """
-    path = sample.metainfo.get('img_path')
-    if path is None:
-        raise ValueError(
-            'CRFEncoderDecoder: the dense CRF reads the original image again, and the sample has '
-            'no img_path: predict from files, or switch the CRF off with test_cfg=dict(crf=None).'
-        )
-    image = decode_image(fileio.get(path), path)
-    shape = tuple(sample.metainfo['ori_shape'][:2])
-    if image.shape[:2] != shape:
-        raise ValueError(
-            f'CRFEncoderDecoder: image {path} is {image.shape[1]} x {image.shape[0]} where '
-            f'{shape[1]} x {shape[0]} was loaded: load it with LoadImageChecked, or switch the CRF '
-            'off with test_cfg=dict(crf=None).'
-        )
-    return torch.from_numpy(image[..., ::-1].transpose(2, 0, 1).copy())
-
-
-def refine_logits(crf: nn.Module, image: Tensor, logits: Tensor) -> Tensor:
-    """Refine the logits of an image by dense CRF.
-
-    Args:
-        crf: The ``DenseCRF``.
-
-    Shapes:
-        image: ``(3, H, W)`` uint8 RGB.
-        logits: ``(C, H, W)`` float.
-        returns: ``(C, H, W)`` float32 logits, whose softmax is the result of the CRF.
-    """
-    probs = crf(image[None].to(logits.device), logits[None].float().softmax(dim=1))[0]
-    return probs.clamp(min=torch.finfo(probs.dtype).tiny).log()
+from .crf_prediction import CRFPrediction
 
 
 @MODELS.register_module()
-class CRFEncoderDecoder(EncoderDecoder):
+class CRFEncoderDecoder(CRFPrediction, EncoderDecoder):
     """Ordinary segmentation model whose predictions may be refined by a dense CRF.
 
     ``test_cfg=dict(mode='whole', crf=dict(type='DenseCRF', num_iters=1))`` switches it on. The CRF
@@ -96,28 +46,7 @@ class CRFEncoderDecoder(EncoderDecoder):
                 'CRFEncoderDecoder: test_cfg.crf needs a channel for each class, the decode head '
                 f'has out_channels={self.out_channels}: leave out_channels out.'
             )
-        self.crf = None if crf is None else MODELS.build(crf)
-        self._crf_is_postponed = False
-
-    @contextmanager
-    def postpone_crf(self) -> Iterator[None]:
-        """Predict without the CRF, which :meth:`set_prediction` then applies."""
-        self._crf_is_postponed = True
-        try:
-            yield
-        finally:
-            self._crf_is_postponed = False
-
-    def set_prediction(self, sample: SegDataSample, logits: Tensor) -> None:
-        """Write logits, refined where there is a CRF, and their argmax into a sample.
-
-        Args:
-            sample: Sample with ``img_path`` and ``ori_shape``.
-            logits: ``(num_classes, H, W)`` at ``ori_shape``.
-        """
-        if self.crf is not None:
-            logits = refine_logits(self.crf, original_image(sample), logits)
-        WeakSegmentor.add_logits(sample, logits)
+        self._init_crf(crf)
 
     def predict(
         self, inputs: Tensor, data_samples: list[SegDataSample] | None = None

@@ -7,8 +7,9 @@ from typing import Any
 from mmseg.models import SegTTAModel
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
+from torch import nn
 
-from .crf_encoder_decoder import CRFEncoderDecoder
+from .crf_prediction import CRFPrediction
 
 
 @MODELS.register_module()
@@ -19,19 +20,29 @@ class CRFTTAModel(SegTTAModel):
     too; what else it has is the first view's.
 
     Args:
-        module: A :class:`CRFEncoderDecoder` or its config; without ``crf`` the mean is the result.
+        module: A :class:`CRFEncoderDecoder` or a :class:`WeakSegmentor` whose ``test_cfg.output``
+            is 'seg', or its config; without ``crf`` the mean is the result.
         **kwargs: Arguments of MMEngine's ``BaseTTAModel``.
 
     Raises:
         TypeError: ``module`` is another segmentor.
+        ValueError: it predicts class activation maps.
     """
 
-    def __init__(self, module: dict | CRFEncoderDecoder, **kwargs: Any) -> None:
+    def __init__(self, module: dict | nn.Module, **kwargs: Any) -> None:
         super().__init__(module, **kwargs)
-        if not isinstance(self.module, CRFEncoderDecoder):
+        name, kind = type(self).__name__, type(self.module).__name__
+        if not isinstance(self.module, CRFPrediction):
             raise TypeError(
-                f'CRFTTAModel: module must be a CRFEncoderDecoder, got a '
-                f'{type(self.module).__name__}: use SegTTAModel for it.'
+                f'{name}: module must be a CRFEncoderDecoder or a WeakSegmentor, got a '
+                f'{kind}: use SegTTAModel for it.'
+            )
+        output = self.module.test_cfg.get('output', 'seg')
+        if output != 'seg':
+            raise ValueError(
+                f'{name}: merges the logits of a decoder, and the {kind} has test_cfg.output='
+                f'{output!r}: use CAMTTAModel, or for AFA, which has scales of its own, no '
+                'test-time augmentation.'
             )
 
     def test_step(self, data: Any) -> list[SegDataSample]:

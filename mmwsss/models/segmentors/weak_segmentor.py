@@ -15,13 +15,15 @@ from torch import Tensor
 from mmwsss.models.utils import image_labels
 from mmwsss.ops import background_score, normalize_cam
 
-TEST_DEFAULTS = dict(mode='whole', output='cam', bg_score=0.2, use_image_labels=True)
+from .crf_prediction import CRFPrediction
+
+TEST_DEFAULTS = dict(mode='whole', output='cam', bg_score=0.2, use_image_labels=True, crf=None)
 SLIDE_KEYS = {'crop_size', 'stride'}
-CHOICES = dict(mode=('whole', 'slide'), output=('cam', 'seg'))
+MODES = ('whole', 'slide')
 
 
 @MODELS.register_module()
-class WeakSegmentor(EncoderDecoder):
+class WeakSegmentor(CRFPrediction, EncoderDecoder):
     """Classifier that segments: backbone, CAM head and, where a method has one, a decoder.
 
     As it stands it is the CAM baseline (Zhou et al., CVPR 2016,
@@ -42,9 +44,11 @@ class WeakSegmentor(EncoderDecoder):
         auxiliary_head: Config of one or several auxiliary heads.
         train_cfg: Handed to the heads.
         test_cfg: ``mode`` ('whole', or 'slide' with ``crop_size`` and ``stride``), ``output``
-            ('cam' or 'seg'), ``bg_score`` (a constant, or ``dict(alpha=...)``) and
+            ('cam' or 'seg'), ``bg_score`` (a constant, or ``dict(alpha=...)``),
             ``use_image_labels`` (only classes that the image is tagged with compete; needs
-            ``gt_score``. Without it, those with a probability of at least 0.5).
+            ``gt_score``. Without it, those with a probability of at least 0.5) and ``crf``
+            (config of the dense CRF that refines the output 'seg', see
+            :class:`CRFEncoderDecoder`; none by default).
         data_preprocessor: Config of the data preprocessor.
         pretrained: Checkpoint of the backbone, as in MMSeg.
         init_cfg: Weights to start from.
@@ -54,6 +58,7 @@ class WeakSegmentor(EncoderDecoder):
     """
 
     cam_key = 'cam'
+    outputs = ('cam', 'seg')
 
     def __init__(
         self,
@@ -84,6 +89,7 @@ class WeakSegmentor(EncoderDecoder):
         self.align_corners = False
         self.train_cfg = train_cfg
         self.test_cfg = self._check_test_cfg(test_cfg)
+        self._init_crf(self.test_cfg.crf)
 
     def _check_test_cfg(self, test_cfg: dict | None) -> ConfigDict:
         cfg = ConfigDict({**TEST_DEFAULTS, **(test_cfg or {})})
@@ -94,13 +100,15 @@ class WeakSegmentor(EncoderDecoder):
                 f'{name}: test_cfg has no {", ".join(sorted(unknown))}; it has '
                 f'{", ".join(sorted({*TEST_DEFAULTS, *SLIDE_KEYS}))}.'
             )
-        for key, choices in CHOICES.items():
+        for key, choices in dict(mode=MODES, output=self.outputs).items():
             if cfg[key] not in choices:
                 raise ValueError(
                     f'{name}: test_cfg.{key} must be one of {choices}, got {cfg[key]!r}.'
                 )
         if cfg.output == 'seg' and not self.with_decode_head:
             raise ValueError(f"{name}: test_cfg.output='seg' needs a decode_head.")
+        if cfg.crf is not None and cfg.output != 'seg':
+            raise ValueError(f"{name}: test_cfg.crf refines the output 'seg', got {cfg.output!r}.")
         if cfg.mode == 'slide' and not SLIDE_KEYS <= set(cfg):
             raise ValueError(f"{name}: test_cfg.mode='slide' needs crop_size and stride.")
         return cfg
@@ -137,6 +145,19 @@ class WeakSegmentor(EncoderDecoder):
             losses.update(self._auxiliary_head_forward_train(feats, data_samples))
         return losses
 
+    def predict_maps(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what ``test_cfg.output`` asks for.
+
+        Shapes:
+            inputs: ``(N, 3, H, W)`` float, normalised.
+            returns: maps ``(N, C, h, w)`` on their own grid, C as in :meth:`encode_decode`, and
+                image scores ``(N, K)``.
+        """
+        outputs = self._forward(inputs)
+        if self.test_cfg.output == 'seg':
+            return outputs['seg'], outputs['cls']
+        return outputs[self.cam_key][:, 1 - self.num_classes :], outputs['cls']
+
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Return maps at input size and, as constant planes, the image scores.
 
@@ -147,15 +168,11 @@ class WeakSegmentor(EncoderDecoder):
             inputs: ``(N, 3, H, W)``.
             returns: ``(N, C + K, H, W)``; C is K for CAMs, K + 1 for segmentation logits.
         """
-        outputs = self._forward(inputs)
-        if self.test_cfg.output == 'seg':
-            maps = outputs['seg']
-        else:
-            maps = outputs[self.cam_key][:, 1 - self.num_classes :]
+        maps, scores = self.predict_maps(inputs)
         size = inputs.shape[2:]
         if maps.shape[2:] != size:
             maps = F.interpolate(maps, size, mode='bilinear', align_corners=self.align_corners)
-        planes = outputs['cls'][..., None, None].expand(-1, -1, *size)
+        planes = scores[..., None, None].expand(-1, -1, *size)
         return torch.cat([maps, planes.to(maps.dtype)], dim=1).float()
 
     def predict(
@@ -172,19 +189,24 @@ class WeakSegmentor(EncoderDecoder):
             sample.set_data(dict(pred_score=planes.mean(dim=(1, 2)).sigmoid()))
             if self.test_cfg.output == 'cam':
                 self.add_cams(sample, maps)
-            else:
+            elif self._crf_is_postponed:
                 self.add_logits(sample, maps)
+            else:
+                self.set_prediction(sample, maps)
         return data_samples
 
-    @staticmethod
-    def add_logits(sample: SegDataSample, logits: Tensor) -> None:
-        """Write logits ``(num_classes, H, W)`` and their argmax into a sample."""
-        sample.set_data(
-            dict(
-                seg_logits=PixelData(data=logits),
-                pred_sem_seg=PixelData(data=logits.argmax(dim=0, keepdim=True)),
-            )
-        )
+    def competing_classes(self, sample: SegDataSample) -> Tensor:
+        """Return which classes compete for the pixels of an image, ``(K,)`` multi-hot.
+
+        Args:
+            sample: Sample with ``pred_score`` and, for ``use_image_labels``, ``gt_score``.
+
+        Raises:
+            ValueError: ``use_image_labels`` without image-level labels.
+        """
+        if self.test_cfg.use_image_labels:
+            return image_labels([sample], self.num_classes, sample.pred_score.device)[0]
+        return (sample.pred_score >= 0.5).float()
 
     def add_cams(self, sample: SegDataSample, cams: Tensor) -> None:
         """Write class activation maps and the segmentation that they give into a sample.
@@ -196,10 +218,7 @@ class WeakSegmentor(EncoderDecoder):
         Raises:
             ValueError: ``use_image_labels`` without image-level labels.
         """
-        if self.test_cfg.use_image_labels:
-            tags = image_labels([sample], self.num_classes, cams.device)[0]
-        else:
-            tags = (sample.pred_score >= 0.5).to(cams)
+        tags = self.competing_classes(sample).to(cams)
         scores = normalize_cam(cams * tags[:, None, None])
         sample.set_data(dict(cams=PixelData(data=cams)))
         background = background_score(scores, self.test_cfg.bg_score)

@@ -1,0 +1,26 @@
+"""AFA on MiT-B1, MS COCO 2014."""
+
+_base_ = [
+    '../_base_/models/afa_mit-b1.py',
+    '../_base_/datasets/coco14_weak.py',
+    '../_base_/schedules/adamw_80k_coco.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    cam_head=dict(num_classes=81),
+    decode_head=dict(num_classes=81),
+    train_cfg=dict(warmup_iters=5000, switch_iters=15000, pairs_from='affinity', par_iters=15),
+)
+crop_size = (512, 512)
+train_pipeline = [
+    dict(type='LoadImageChecked'),
+    dict(type='RandomScaleImage', min_factor=0.5, max_factor=2.0),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='CropWithValidBox', crop_size=crop_size),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+# ScaleMaxTTAModel makes the views itself
+tta_pipeline = {{_base_.eval_pipeline}}
+test_evaluator = [dict(type='IoUMetric', iou_metrics=['mIoU']), dict(type='ImageLabelMetric')]

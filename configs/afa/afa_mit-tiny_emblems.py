@@ -1,0 +1,31 @@
+"""AFA on a tiny MiT, Emblems; run configs/cam/cam_mit-tiny_emblems.py before."""
+
+_base_ = [
+    '../_base_/models/afa_mit-tiny.py',
+    '../_base_/datasets/emblems_weak.py',
+    '../_base_/schedules/adamw_1k_emblems.py',
+    '../_base_/default_runtime.py',
+]
+
+max_iters = 800
+model = dict(
+    # the baseline's backbone takes the place of the ImageNet weights that the paper starts from
+    backbone=dict(
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/cam_mit-tiny_emblems/iter_2000.pth',
+            prefix='backbone.',
+        )
+    )
+)
+train_dataloader = dict(batch_size=8)
+# ScaleMaxTTAModel makes the views itself
+tta_pipeline = {{_base_.eval_pipeline}}
+optim_wrapper = dict(optimizer=dict(lr=6e-4))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),
+    dict(type='PolyLR', power=0.9, eta_min=0.0, begin=50, end=max_iters + 1, by_epoch=False),
+]
+train_cfg = dict(max_iters=max_iters)
+default_hooks = dict(checkpoint=dict(interval=max_iters))
+test_evaluator = [dict(type='IoUMetric', iou_metrics=['mIoU']), dict(type='ImageLabelMetric')]

@@ -1,0 +1,85 @@
+"""Convert a published AFA checkpoint into one for ``configs/afa/afa_mit-b1_voc.py``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mmwsss.datasets import voc_palette
+from mmwsss.datasets.class_names import class_names
+from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.models.converters import (
+    ConversionError,
+    afa_shapes,
+    convert_weights,
+    merge_mit_weights,
+    mit_settings,
+    published_to_afa,
+    read_torch_weights,
+    save_weights,
+)
+
+CLASSIFIER = 'classifier.weight'
+CONFIGS = {21: ('voc', 'afa_mit-b1_voc.py'), 81: ('coco', 'afa_mit-b1_coco.py')}
+B1 = dict(embed_dims=64, num_layers=[2, 2, 2, 2], num_heads=[1, 2, 5, 8])
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description='Convert a checkpoint of the published AFA on MiT-B0 to B5 for '
+        'configs/afa/afa_mit-b1_voc.py. Nothing in the file is run.'
+    )
+    parser.add_argument('src', help='published checkpoint, .pth')
+    parser.add_argument('dst', help='file to write, .pth')
+    return parser
+
+
+def convert(src: Path, dst: Path) -> tuple[dict, int]:
+    """Convert a file; return the settings of its backbone and the number of classes."""
+    weights = read_torch_weights(src)
+    settings = mit_settings(weights, prefix='encoder.')
+    num_classes = 21
+    if CLASSIFIER in weights and weights[CLASSIFIER].ndim == 4:
+        num_classes = len(weights[CLASSIFIER]) + 1
+    expected = afa_shapes(settings, num_classes)
+    state_dict = convert_weights(merge_mit_weights(weights), published_to_afa, expected, src)
+    meta = {}
+    if num_classes in CONFIGS:
+        # what MMSegmentation's inferencers show; without it they take Cityscapes' classes
+        classes = class_names([CONFIGS[num_classes][0]])
+        meta['dataset_meta'] = {'classes': classes, 'palette': voc_palette(num_classes)}
+    save_weights(state_dict, dst, source=src, meta=meta)
+    return settings, num_classes
+
+
+def options(settings: dict) -> str:
+    """Say what to set where the backbone is not the MiT-B1 of the config."""
+    if settings == B1:
+        return ''
+    widths = [settings['embed_dims'] * heads for heads in settings['num_heads']]
+    texts = dict(
+        backbone=f'embed_dims={settings["embed_dims"]} '
+        f'model.backbone.num_layers={settings["num_layers"]}',
+        cam_head=f'in_channels={widths[-1]}',
+        decode_head=f'in_channels={widths}',
+    )
+    texts = [f'model.{part}.{text}'.replace(', ', ',') for part, text in texts.items()]
+    return f' --cfg-options {" ".join(texts)}'
+
+
+def main(args: argparse.Namespace) -> None:
+    """Convert, and say how to use the result."""
+    try:
+        settings, num_classes = convert(Path(args.src), Path(args.dst))
+    except (ConversionError, OSError) as error:
+        raise UsageError(str(error)) from error
+    config = CONFIGS.get(num_classes, CONFIGS[21])[1]
+    print(
+        f'{args.dst}: AFA with {num_classes} classes written; use it as tools/test.py '
+        f'configs/afa/{config} {args.dst}{options(settings)}.'
+    )
+
+
+if __name__ == '__main__':
+    run_tool(make_parser(), main)
