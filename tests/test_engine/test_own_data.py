@@ -246,6 +246,13 @@ def test_as_many_epochs_as_in_the_template(name, num_images, iters, interval, en
     assert [scheduler.end for scheduler in cfg.param_scheduler] == ends
 
 
+def test_phases_of_a_model_move_along():
+    cfg = Config.fromfile(str(ROOT / 'configs/afa/afa_mit-b1_voc.py'))
+    set_schedule(cfg, 5000, 2000)
+    phases = cfg.model.train_cfg
+    assert (phases.warmup_iters, phases.switch_iters) == (200, 600)
+
+
 def test_iterations_that_are_set_move_the_schedule():
     cfg = Config.fromfile(ROOT / 'configs/segformer_pseudo/segformer_mit-b1_voc.py')
     set_schedule(cfg, 5000, 200)

@@ -66,11 +66,28 @@ def scaled(value: Any, old: int, new: int) -> Any:
     return max(1, round(value * new / old))
 
 
+def _move_milestones(cfg: Config, old: int, new: int) -> None:
+    """Move schedules, phases of the model and checkpoints along with the length."""
+    for scheduler in cfg.param_scheduler:
+        if not scheduler.get('by_epoch', True):
+            for key in ('begin', 'end', 'milestones', 'T_max', 'step_size'):
+                if key in scheduler:
+                    scheduler[key] = scaled(scheduler[key], old, new)
+    phases = cfg.model.get('train_cfg') or {}
+    for key in ('warmup_iters', 'switch_iters'):
+        if key in phases:
+            phases[key] = scaled(phases[key], old, new)
+    checkpoint = cfg.default_hooks.get('checkpoint')
+    if checkpoint and not checkpoint.get('by_epoch', True):
+        checkpoint.interval = scaled(checkpoint.interval, old, new)
+
+
 def set_schedule(cfg: Config, num_images: int, iters: int | None = None) -> None:
     """Let a training see each image as often as that of the config does, if not more often.
 
     Args:
-        cfg: Config, changed in place: batch, iterations, schedules and checkpoints.
+        cfg: Config, changed in place: batch, iterations, schedules, phases of the model and
+            checkpoints.
         num_images: Number of images.
         iters: Iterations in place of as many epochs.
 
@@ -93,11 +110,4 @@ def set_schedule(cfg: Config, num_images: int, iters: int | None = None) -> None
     loader.sampler = dict(type='NumberedInfiniteSampler', shuffle=True)
     if 'max_iters' in cfg:
         cfg.max_iters = new
-    for scheduler in cfg.param_scheduler:
-        if not scheduler.get('by_epoch', True):
-            for key in ('begin', 'end', 'milestones', 'T_max', 'step_size'):
-                if key in scheduler:
-                    scheduler[key] = scaled(scheduler[key], old, new)
-    checkpoint = cfg.default_hooks.get('checkpoint')
-    if checkpoint and not checkpoint.get('by_epoch', True):
-        checkpoint.interval = scaled(checkpoint.interval, old, new)
+    _move_milestones(cfg, old, new)
