@@ -13,7 +13,6 @@ from .heads import (
     PatchClassifierHead,
     PatchDecodeHead,
     RawAttentionHead,
-    TopKPooling,
 )
 from .losses import (
     AffinityMatrixLoss,
@@ -99,7 +98,6 @@ __all__ = [
     'ScaleMaxTTAModel',
     'SimilarityLoss',
     'TokenViT',
-    'TopKPooling',
     'WeakDataPreProcessor',
     'WeakSegmentor',
 ]

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from mmwsss.models import CAMHead, TopKPooling
+from mmwsss.models import CAMHead
 
 
 @pytest.fixture
@@ -25,7 +25,10 @@ def sample(**data):
     [
         ('gap', lambda cam: cam.mean((2, 3))),
         ('gmp', lambda cam: cam.amax((2, 3))),
-        (dict(type='TopKPooling', k=2), lambda cam: cam.flatten(2).topk(2).values.mean(2)),
+        (
+            dict(type='AdaptiveKPooling', k=2, margin=0),
+            lambda cam: cam.flatten(2).topk(2).values.mean(2),
+        ),
     ],
 )
 def test_scores_are_the_pooled_maps(feats, pooling, expected):
@@ -51,12 +54,6 @@ def test_background_has_a_map_and_no_score(feats, pool_on):
     torch.testing.assert_close(scores, cam[:, 1:].mean((2, 3)))
     scores.sum().backward()
     assert head.conv_cam.weight.grad[0].abs().sum() == 0
-
-
-def test_top_k_of_a_small_map_is_its_mean(feats):
-    head = CAMHead(4, 3, pooling=dict(type='TopKPooling', k=99)).eval()
-    cam, scores = head(feats)
-    torch.testing.assert_close(scores, cam.mean((2, 3)))
 
 
 def test_loss_is_the_multi_label_soft_margin(feats):
@@ -97,8 +94,3 @@ def test_labels_of_another_data_set_are_refused(feats):
 def test_arguments_are_checked(kwargs, message):
     with pytest.raises(ValueError, match=message):
         CAMHead(4, **kwargs)
-
-
-def test_top_k_needs_a_positive_k():
-    with pytest.raises(ValueError, match='k must be at least 1'):
-        TopKPooling(0)

@@ -10,7 +10,6 @@ from .linear_segformer_head import LinearSegformerHead
 from .patch_classifier_head import PatchClassifierHead
 from .patch_decode_head import PatchDecodeHead
 from .raw_attention_head import RawAttentionHead
-from .top_k_pooling import TopKPooling
 
 __all__ = [
     'AdaptiveKPooling',
@@ -23,6 +22,5 @@ __all__ = [
     'PatchClassifierHead',
     'PatchDecodeHead',
     'RawAttentionHead',
-    'TopKPooling',
     'adaptive_k_pooling',
 ]

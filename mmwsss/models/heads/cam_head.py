@@ -35,7 +35,7 @@ class CAMHead(BaseModule):
         num_classes: Classes with background.
         in_index: Which of the backbone's outputs to use.
         pooling: ``gap`` (average), ``gmp`` (maximum) or the config of a registered module
-            that maps ``(N, L, C)`` to ``(N, C)``, such as ``dict(type='TopKPooling', k=6)``.
+            that maps ``(N, L, C)`` to ``(N, C)``, such as ``dict(type='AdaptiveKPooling', k=6)``.
         pool_on: ``cam`` pools the class maps, ``features`` pools before classifying.
         with_background: Give the map a channel 0 for the background, which is not scored.
         dropout: Probability of a feature channel to be dropped.
