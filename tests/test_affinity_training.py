@@ -1,6 +1,5 @@
 """From maps to a trained network of affinities: label tool, data pipeline and Runner by config."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from mmengine.runner import Runner
 
 from mmwsss.datasets.class_names import class_names
 from mmwsss.evaluation import write_cam_file
+from tests.loading import load_file
 from tests.weak_data import TRAIN_TAGS, make_voc
 
 pytestmark = pytest.mark.stack
@@ -52,10 +52,7 @@ def data_root(tmp_path_factory):
 
 def make_labels(data_root, style):
     """Run the tool, and return the folder of the labels."""
-    path = ROOT / 'tools/make_affinity_labels.py'
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_file('tools/make_affinity_labels.py')
     words = [data_root / 'cams', '--images', data_root / 'JPEGImages', '--style', style]
     words += ['--out-dir', data_root / style, '--num-classes', 21, '--workers', 1]
     tool.make_affinity_labels(tool.make_parser().parse_args([str(word) for word in words]))

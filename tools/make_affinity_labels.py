@@ -12,12 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmwsss.datasets import AffinityScores
-from mmwsss.datasets.affinity_files import (
-    LEVELS,
-    SUFFIXES,
-    write_affinity_label,
-    write_affinity_scores,
-)
+from mmwsss.datasets.affinity_files import LEVELS, SUFFIXES, write_affinity_scores
+from mmwsss.datasets.class_palettes import write_mask_file
 from mmwsss.engine.cam_tasks import (
     CAMTask,
     add_share_option,
@@ -29,7 +25,7 @@ from mmwsss.engine.launch import run_tool
 from mmwsss.engine.mask_tools import add_worker_option
 from mmwsss.evaluation.cam_images import read_image_and_cams
 from mmwsss.models.refiners import DenseCRF
-from mmwsss.ops import alpha_scores, combine_seed_labels, label_probs, seed_labels
+from mmwsss.ops import background_stacks, combine_seed_labels, label_probs, seed_labels
 
 # exponents of AffinityNet's code; constants of SemFormer's, IRN's are 0.3 and 0.05
 BACKGROUND = dict(psa=(4.0, 24.0), irn=(0.11, 0.15))
@@ -78,11 +74,16 @@ def psa_scores(
 ) -> AffinityScores:
     """Refine the maps with either background exponent.
 
+    Source: Ahn and Kwak, CVPR 2018, Sec. 3.2.1, https://arxiv.org/abs/1803.10464
+
+    Args:
+        alphas: A low one gives the background much, a high one little.
+
     Shapes:
         image: ``(3, H, W)`` uint8 RGB.
         cams: ``(n, H, W)`` float32.
     """
-    probs = alpha_scores(cams, alphas)
+    probs = background_stacks(cams, [dict(alpha=alpha) for alpha in alphas])
     if len(keys):  # else there is nothing to decide
         kernels = crf.kernels(image[None])
         probs = torch.cat([crf.refine(kernels, scores[None]) for scores in probs])
@@ -129,7 +130,7 @@ def make_file(
         write_affinity_scores(task.out, psa_scores(*arguments, crf, background))
     else:
         crf = DenseCRF(bilateral=IRN_BILATERAL, backend=backend)
-        write_affinity_label(task.out, irn_label(*arguments, crf, background))
+        write_mask_file(task.out, irn_label(*arguments, crf, background))
 
 
 def make_affinity_labels(args: argparse.Namespace) -> None:

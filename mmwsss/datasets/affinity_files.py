@@ -9,11 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mmwsss.utils import atomic_write
-
-from .palette import voc_palette
 
 VERSION = 1
 SUFFIXES = dict(psa='.npz', irn='.png')
@@ -37,19 +34,6 @@ class AffinityScores(NamedTuple):
     keys: NDArray[np.int64]
     low: NDArray[np.uint8]
     high: NDArray[np.uint8]
-
-
-def write_affinity_label(path: str | os.PathLike[str], label: NDArray[np.uint8]) -> None:
-    """Write a label map as a palette PNG, whole or not at all.
-
-    Args:
-        path: File to write.
-        label: ``(H, W)`` uint8 class indices, 0 the background, 255 ignored.
-    """
-    image = Image.fromarray(label)
-    image.putpalette([channel for color in voc_palette(256) for channel in color])
-    with atomic_write(path) as file:
-        image.save(file, format='PNG')
 
 
 def write_affinity_scores(path: str | os.PathLike[str], scores: AffinityScores) -> None:

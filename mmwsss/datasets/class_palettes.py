@@ -57,7 +57,7 @@ def read_classes(words: Sequence[str], data_root: str | None = None) -> ClassPal
 
 
 def write_mask_file(
-    path: str | os.PathLike[str], mask: NDArray[np.uint8], palette: Sequence[Sequence[int]]
+    path: str | os.PathLike[str], mask: NDArray[np.uint8], palette: Sequence[Sequence[int]] = ()
 ) -> None:
     """Write an index mask as a palette PNG, whole or not at all.
 

@@ -7,13 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 
-from mmwsss.utils import atomic_write
-
+from .class_palettes import write_mask_file
 from .label_readers import LabelFileError, image_id
 from .masks import IGNORE_INDEX
-from .palette import voc_palette
 
 BoolMask = NDArray[np.bool_]
 
@@ -221,7 +218,7 @@ def write_mask(task: MaskTask, crowd: str = 'ignore') -> None:
 
     Raises:
         LabelFileError: an annotation cannot be drawn.
-        OSError: the file cannot be written.
+        MaskError: the file cannot be written.
     """
     try:
         mask = instances_mask(task.instances, *task.size, crowd=crowd)
@@ -229,7 +226,4 @@ def write_mask(task: MaskTask, crowd: str = 'ignore') -> None:
         raise LabelFileError(
             f'image {image_id(task.path)}, {error}: correct the annotation or take it out.'
         ) from error
-    image = Image.fromarray(mask)
-    image.putpalette([channel for color in voc_palette(256) for channel in color])
-    with atomic_write(task.path) as file:
-        image.save(file, format='PNG')
+    write_mask_file(task.path, mask)

@@ -1,7 +1,6 @@
 """Numeric kernels behind refiners and losses: tensors in, tensors out."""
 
 from .affinity_labels import (
-    alpha_scores,
     combine_seed_labels,
     fuse_affinity_scores,
     seed_labels,
@@ -30,7 +29,6 @@ from .valid_boxes import resize_boxes, valid_mask
 __all__ = [
     'PermutohedralLattice',
     'affinity_route_scores',
-    'alpha_scores',
     'background_score',
     'background_stacks',
     'cam_route_scores',

@@ -8,36 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .cam import background_score
-
 EPS = 1e-5
 IGNORE_INDEX = 255
-
-
-def alpha_scores(cams: Tensor, alphas: Sequence[float]) -> Tensor:
-    """Return the scores of background and classes, once for each background exponent.
-
-    The background scores ``(1 - max over classes) ** alpha``: a low exponent gives it much,
-    a high one little.
-
-    Source: Ahn and Kwak, CVPR 2018, Sec. 3.2.1, https://arxiv.org/abs/1803.10464
-
-    Args:
-        cams: Normalised maps of the classes that the image is tagged with.
-        alphas: The exponents.
-
-    Shapes:
-        cams: ``(n, H, W)`` float.
-        returns: ``(len(alphas), n + 1, H, W)`` float in [0, 1], background first.
-
-    Example:
-        >>> alpha_scores(torch.full((1, 1, 1), .5), (1, 2)).flatten().tolist()
-        [0.5, 0.5, 0.25, 0.5]
-    """
-    # an image without any class has no map to be the largest
-    best = cams.amax(dim=0, keepdim=True) if len(cams) else cams.new_zeros(1, *cams.shape[1:])
-    scores = [torch.cat([background_score(best, dict(alpha=a)), cams]) for a in alphas]
-    return torch.stack(scores).clamp(0, 1)
 
 
 def fuse_affinity_scores(low: Tensor, high: Tensor, stride: int = 8) -> Tensor:

@@ -2,14 +2,9 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from mmwsss.datasets import AffinityFileError, AffinityScores, read_mask
-from mmwsss.datasets.affinity_files import (
-    read_affinity_scores,
-    write_affinity_label,
-    write_affinity_scores,
-)
+from mmwsss.datasets import AffinityFileError, AffinityScores
+from mmwsss.datasets.affinity_files import read_affinity_scores, write_affinity_scores
 
 
 def scores(keys=(1, 4), size=(5, 7)):
@@ -33,16 +28,6 @@ def test_same_scores_give_the_same_bytes(tmp_path):
     for name in 'ab':
         write_affinity_scores(tmp_path / f'{name}.npz', scores())
     assert (tmp_path / 'a.npz').read_bytes() == (tmp_path / 'b.npz').read_bytes()
-
-
-def test_label_is_a_palette_picture(tmp_path):
-    label = np.array([[0, 1, 255]], dtype=np.uint8)
-    write_affinity_label(tmp_path / 'a.png', label)
-    found, values = read_mask(tmp_path / 'a.png', 2)
-    np.testing.assert_array_equal(found, label)
-    assert values == [0, 1, 255]
-    with Image.open(tmp_path / 'a.png') as image:
-        assert image.convert('RGB').getpixel((1, 0)) == (128, 0, 0)
 
 
 @pytest.mark.parametrize(

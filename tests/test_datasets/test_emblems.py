@@ -1,6 +1,5 @@
 """Emblems: drawing, the files of a data set, the data set class and the command-line tool."""
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -16,6 +15,7 @@ from mmwsss.datasets.emblems_backgrounds import BACKGROUNDS
 from mmwsss.datasets.emblems_scene import draw_scene
 from mmwsss.datasets.emblems_shapes import EMBLEMS, draw_emblem, emblem_palette, emblem_scale
 from mmwsss.engine.launch import run_tool
+from tests.loading import load_file
 
 TINY = EmblemsSettings(num_train=4, num_val=2, size=32, num_emblems=3)
 
@@ -290,10 +290,7 @@ def test_data_set_that_was_not_drawn(tmp_path):
 
 
 def run(*argv):
-    path = Path(__file__).parents[2] / 'tools/dataset_converters/make_emblems.py'
-    spec = importlib.util.spec_from_file_location('make_emblems', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_file('tools/dataset_converters/make_emblems.py')
     run_tool(tool.make_parser(), tool.main, [str(arg) for arg in argv])
 
 

@@ -1,6 +1,5 @@
 """AffinityNet and IRN's boundary branch against the numbers of the published implementations."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -30,13 +29,12 @@ from mmwsss.ops import (
     path_cells,
     path_maximum,
 )
+from tests.loading import load_file
 
 pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / 'tests/data/reference'
-SPEC = importlib.util.spec_from_file_location('synth_weights', REFERENCE / 'synth_weights.py')
-SYNTH = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(SYNTH)
+SYNTH = load_file(REFERENCE / 'synth_weights.py')
 TOLERANCE = dict(rtol=1e-3, atol=1e-4)
 
 

@@ -1,6 +1,5 @@
 """CAMWalk: to the grid and back, with the published numbers of both methods."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from mmwsss.models.converters import (
     convert_weights,
     published_to_affinitynet,
 )
+from tests.loading import load_file
 
 pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parents[2]
@@ -32,10 +32,7 @@ CONFIGS += sorted((ROOT / 'configs/_base_/models').glob('irn_*.py'))
 @pytest.fixture(scope='module')
 def affinitynet():
     """AffinityNet of the public config with the synthetic published weights, and the config."""
-    path = REFERENCE / 'synth_weights.py'
-    spec = importlib.util.spec_from_file_location('synth_weights', path)
-    synth = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(synth)
+    synth = load_file(REFERENCE / 'synth_weights.py')
     names = REFERENCE / 'seam/affinitynet_resnet38.spec.json'
     weights = {k: torch.from_numpy(v) for k, v in synth.synth_state_dict(names, 2022).items()}
     path = ROOT / 'configs/affinitynet/affinitynet_r38_voc.py'

@@ -1,6 +1,5 @@
 """SEAM against the numbers of the published implementation, through converter and config."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -25,12 +24,11 @@ from mmwsss.models.losses import (
 )
 from mmwsss.models.segmentors.seam import correlation_input
 from mmwsss.ops import keep_maximum, max_norm, normalize_cam, pixel_correlation
+from tests.loading import load_file
 
 pytestmark = pytest.mark.stack
 REFERENCE = Path(__file__).parents[1] / 'data/reference'
-SPEC = importlib.util.spec_from_file_location('synth_weights', REFERENCE / 'synth_weights.py')
-SYNTH = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(SYNTH)
+SYNTH = load_file(REFERENCE / 'synth_weights.py')
 TOLERANCE = dict(rtol=1e-3, atol=1e-4)
 
 

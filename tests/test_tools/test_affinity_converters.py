@@ -1,6 +1,5 @@
 """Converters of AffinityNet's and IRN's published checkpoints: names, refused files, results."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from mmwsss.engine.launch import run_tool
 from mmwsss.models.converters import (
     affinitynet_shapes,
     irn_shapes,
@@ -18,6 +16,7 @@ from mmwsss.models.converters import (
     published_to_affinitynet,
     published_to_irn,
 )
+from tests.loading import run_main
 
 pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parents[2]
@@ -39,11 +38,7 @@ def published_shapes(kind):
 
 
 def run(kind, *argv):
-    path = ROOT / f'tools/model_converters/{kind}2mmwsss.py'
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    run_tool(tool.make_parser(), tool.main, [str(arg) for arg in argv])
+    run_main(f'tools/model_converters/{kind}2mmwsss.py', *argv)
 
 
 @pytest.mark.parametrize('kind', SPECS)

@@ -1,12 +1,13 @@
 """benchmark.py: what is measured, and the table."""
 
-import importlib.util
 import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
+
+from tests.loading import load_file
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/benchmark.py'
 FAST = ['--size', '16', '24', '--iters', '1', '--repeats', '2', '--warmup', '0', '--device', 'cpu']
@@ -28,10 +29,7 @@ MODEL = dict(
 
 @pytest.fixture(scope='module')
 def tool():
-    spec = importlib.util.spec_from_file_location('benchmark', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_file(TOOL)
 
 
 @pytest.fixture

@@ -1,22 +1,19 @@
 """benchmark_dense_crf.py: a row for each number of labels, with and without the package."""
 
 import importlib.util
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/benchmark_dense_crf.py'
+from tests.loading import load_file
+
 FAST = ['--size', '20', '30', '--repeats', '1', '--iters', '2', '--device', 'cpu']
 
 
 @pytest.fixture(scope='module')
 def tool():
-    spec = importlib.util.spec_from_file_location('benchmark_dense_crf', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_file('tools/analysis_tools/benchmark_dense_crf.py')
 
 
 def rows(text):

@@ -1,8 +1,6 @@
 """Dataset converters: label files, COCO masks, and the check tool."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,21 +17,16 @@ from mmwsss.datasets.coco_masks import (
     segmentation_mask,
 )
 from mmwsss.datasets.label_writers import write_image_labels
-from mmwsss.engine.launch import run_tool
 from mmwsss.utils.progress import track
+from tests.loading import run_main
 
-ROOT = Path(__file__).parents[2]
 CLASSES = ('background', 'dog', 'cat', 'a;b')
 LABELS = {'x': (0, 2), 'y': (), 'z.v2': (1,)}
 SQUARE = [1, 1, 4, 1, 4, 4, 1, 4]
 
 
 def run(name, *argv):
-    path = ROOT / f'tools/dataset_converters/{name}.py'
-    spec = importlib.util.spec_from_file_location(name, path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    run_tool(tool.make_parser(), tool.main, [str(arg) for arg in argv])
+    run_main(f'tools/dataset_converters/{name}.py', *argv)
 
 
 def fails(capsys, message, name, *argv):

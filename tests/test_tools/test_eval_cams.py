@@ -1,6 +1,5 @@
 """eval_cams.py: the figures, the curve, processes, messages."""
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from mmwsss.engine.evaluate_folders import evaluate_masks
 from mmwsss.engine.launch import UsageError, run_tool
 from mmwsss.evaluation import CAMMetric, read_curve, write_cam_file
+from tests.loading import load_file
 from tests.test_evaluation.test_cam_metric import make_sample
 from tests.weak_data import VOC_CLASSES, save_mask, save_text
 
@@ -20,10 +20,7 @@ REFERENCE = ROOT / 'tests/data/reference/seam/evaluation.npz'
 
 @pytest.fixture(scope='module')
 def tool():
-    spec = importlib.util.spec_from_file_location('eval_cams', ROOT / 'tools/eval_cams.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_file('tools/eval_cams.py')
 
 
 @pytest.fixture(scope='module')

@@ -1,6 +1,5 @@
 """eval_masks.py: the figures, the pairs, processes, messages."""
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -13,6 +12,7 @@ from mmseg.evaluation import IoUMetric
 from mmwsss.datasets.class_palettes import write_mask_file
 from mmwsss.engine.launch import UsageError, run_tool
 from mmwsss.evaluation.mask_scores import mask_figures
+from tests.loading import load_file
 from tests.weak_data import save_mask, save_text
 
 ROOT = Path(__file__).parents[2]
@@ -21,10 +21,7 @@ REFERENCE = ROOT / 'tests/data/reference/seam/evaluation.npz'
 
 @pytest.fixture(scope='module')
 def tool():
-    spec = importlib.util.spec_from_file_location('eval_masks', ROOT / 'tools/eval_masks.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_file('tools/eval_masks.py')
 
 
 @pytest.fixture(scope='module')

@@ -1,6 +1,5 @@
 """make_cams.py: the files, resuming, killing, processes, messages."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -24,6 +23,7 @@ from mmwsss.engine.launch import UsageError
 from mmwsss.engine.model_files import unfinished
 from mmwsss.evaluation import read_cam_file
 from tests.leftovers import forget_runs
+from tests.loading import load_file
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools/make_cams.py'
@@ -55,10 +55,7 @@ VIEWS = dict(
 
 @pytest.fixture(scope='module')
 def tool():
-    spec = importlib.util.spec_from_file_location('make_cams', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_file(TOOL)
 
 
 @pytest.fixture(scope='module')

@@ -1,10 +1,8 @@
 """make_predictions.py: the files, views, resuming, messages."""
 
-import importlib.util
 import itertools
 import json
 import re
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,9 +17,9 @@ from PIL import Image
 from mmwsss.datasets import read_mask
 from mmwsss.datasets.masks import MaskError
 from mmwsss.engine.launch import run_tool
+from tests.loading import load_file
 
 pytestmark = pytest.mark.stack
-ROOT = Path(__file__).parents[2]
 NAMES = ('a', 'b', 'c')
 CLASSES = ('background', 'cat', 'dog')
 PALETTE = [[0] * 3, [9] * 3, [99] * 3]
@@ -58,11 +56,7 @@ RUNS = itertools.count()
 
 @pytest.fixture(scope='module')
 def tool():
-    path = ROOT / 'tools/make_predictions.py'
-    spec = importlib.util.spec_from_file_location('make_predictions', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_file('tools/make_predictions.py')
 
 
 @pytest.fixture(scope='module')

@@ -5,13 +5,11 @@ import importlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -21,10 +19,10 @@ from mmwsss.datasets import read_mask, voc_palette
 from mmwsss.engine.launch import UsageError, run_tool
 from mmwsss.evaluation import write_cam_file
 from mmwsss.models.refiners import DenseCRF
+from tests.cam_folder import CLASSES, HARMS, contents, copy_cam_folder, draw_cam_folder
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / 'tests/data/reference'
-CLASSES = {'a': [0], 'b': [1, 0], 'c': [], 'd': [1]}
 
 
 @pytest.fixture(scope='module')
@@ -40,20 +38,7 @@ def tool():
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """Four images, one of them in a subfolder, and their maps: bright squares on dark."""
-    root = tmp_path_factory.mktemp('make_pseudo_masks')
-    rng = np.random.default_rng(0)
-    (root / 'images/more').mkdir(parents=True)
-    for i, (name, keys) in enumerate(CLASSES.items()):
-        image = rng.integers(0, 8, (24 + i, 31, 3), dtype=np.uint8)
-        cams = np.zeros((len(keys), *image.shape[:2]), np.float32)
-        for k in range(len(keys)):
-            image[4:18, 2 + 14 * k : 14 + 14 * k] += 60 + 100 * np.uint8(k)
-            cams[k, 7:15, 5 + 14 * k : 11 + 14 * k] = 0.9
-            cams[k] = cv2.blur(cams[k], (5, 5))
-        cv2.imwrite(str(root / f'images/{"more/" if name == "b" else ""}{name}.png'), image)
-        write_cam_file(root / f'cams/{name}.npz', keys, cams)
-    return root
+    return draw_cam_folder(tmp_path_factory.mktemp('make_pseudo_masks'))
 
 
 def arguments(folder, out_dir, *options, cams='cams', images='images'):
@@ -63,10 +48,6 @@ def arguments(folder, out_dir, *options, cams='cams', images='images'):
 
 def run(tool, *args, **changes):
     tool.make_pseudo_masks(tool.make_parser().parse_args(arguments(*args, **changes)))
-
-
-def contents(out_dir):
-    return {path.name: path.read_bytes() for path in out_dir.iterdir()}
 
 
 @pytest.fixture(scope='module')
@@ -289,29 +270,13 @@ def test_full_disk(tool, folder, made, tmp_path, monkeypatch):
 @pytest.fixture
 def damaged(folder, tmp_path):
     """Return a copy of images and maps to do harm to."""
-    for name in ('images', 'cams'):
-        shutil.copytree(folder / name, tmp_path / name)
-    return tmp_path
-
-
-def cut(path):
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
+    return copy_cam_folder(folder, tmp_path)
 
 
 @pytest.mark.parametrize(
     ('harm', 'message'),
     [
-        (lambda f: cut(f / 'cams/b.npz'), r'cams/b\.npz is damaged or no CAM file'),
-        (lambda f: cut(f / 'images/d.png'), r'images/d\.png is truncated or no image'),
-        (
-            lambda f: (f / 'images/d.png').unlink(),
-            r'images lacks the images of 1 of 4 files of maps \(d\)',
-        ),
-        (
-            lambda f: shutil.copy(f / 'images/a.png', f / 'images/d.png'),
-            r'cams/d\.npz: the maps are 31 x 27 where the image .*d\.png is 31 x 24',
-        ),
+        *HARMS,
         (
             lambda f: write_cam_file(f / 'cams/a.npz', [20], np.zeros((1, 24, 31))),
             r'a\.npz: keys \[20\] must lie in 0 to 19, for the 20 foreground classes',

@@ -1,6 +1,5 @@
 """make_walks.py: the files, resuming, killing, processes, messages."""
 
-import importlib.util
 import itertools
 import json
 import os
@@ -25,10 +24,9 @@ from mmseg.registry import MODELS
 from mmwsss.datasets import ImageLevelFolderDataset
 from mmwsss.engine.launch import UsageError, run_tool
 from mmwsss.evaluation import read_cam_file, write_cam_file
+from tests.loading import load_file
 
 pytestmark = pytest.mark.stack
-ROOT = Path(__file__).parents[2]
-TOOL = ROOT / 'tools/make_walks.py'
 TAGS = {'a': ['cat'], 'b': ['dog', 'cat'], 'c': [], 'd': ['dog'], 'e': ['cat']}
 CLASSES = ('background', 'cat', 'dog')
 BACKBONE = dict(type='ResNet38d', width=1 / 16, depths=(1, 1, 1, 1, 1, 1))
@@ -67,10 +65,7 @@ RUNS = itertools.count()
 
 @pytest.fixture(scope='module')
 def tool():
-    spec = importlib.util.spec_from_file_location('make_walks', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_file('tools/make_walks.py')
 
 
 def write_config(root, name):

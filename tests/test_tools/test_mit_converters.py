@@ -1,6 +1,5 @@
 """Converters of MiT and AFA: names, merged weights, what is written, what is refused."""
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -23,6 +22,7 @@ from mmwsss.models.converters import (
     published_to_afa,
     published_to_mit,
 )
+from tests.loading import load_file, run_main
 
 pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parents[2]
@@ -33,17 +33,8 @@ SPECS = {
 PREFIX = 'encoder.'
 
 
-def load_tool(name):
-    path = ROOT / f'tools/model_converters/{name}.py'
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def run(name, *argv):
-    tool = load_tool(name)
-    run_tool(tool.make_parser(), tool.main, [str(arg) for arg in argv])
+    run_main(f'tools/model_converters/{name}.py', *argv)
 
 
 def published_afa(classes=20):
@@ -234,7 +225,7 @@ def test_afa_tool_writes_what_the_network_loads(tmp_path, capsys, classes, confi
 def test_afa_tool_says_nothing_of_options_for_the_network_of_the_config(
     tmp_path, capsys, monkeypatch
 ):
-    tool = load_tool('afa2mmwsss')
+    tool = load_file('tools/model_converters/afa2mmwsss.py')
     monkeypatch.setattr(tool, 'convert', lambda src, dst: (tool.B1, 21))
     run_tool(tool.make_parser(), tool.main, ['a.pth', 'b.pth'])
     assert capsys.readouterr().out.endswith('configs/afa/afa_mit-b1_voc.py b.pth.\n')

@@ -1,6 +1,5 @@
 """Model converters: names, the MXNet reader, refused files, what is written."""
 
-import importlib.util
 import json
 import struct
 from pathlib import Path
@@ -28,6 +27,7 @@ from mmwsss.models.converters import (
     seam_shapes,
 )
 from mmwsss.utils.mxnet_params import MXNetFileError, read_mxnet_params
+from tests.loading import load_file, run_main
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / 'tests/data/reference'
@@ -38,17 +38,8 @@ V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 FLAGS = {'float32': 0, 'float64': 1, 'float16': 2, 'uint8': 3, 'int32': 4, 'int8': 5, 'int64': 6}
 
 
-def load_tool(name):
-    path = ROOT / f'tools/model_converters/{name}.py'
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def run(name, *argv):
-    tool = load_tool(name)
-    run_tool(tool.make_parser(), tool.main, [str(arg) for arg in argv])
+    run_main(f'tools/model_converters/{name}.py', *argv)
 
 
 def mxnet_array(array, version):
@@ -404,7 +395,7 @@ def test_seam_tool_writes_what_the_network_loads(tmp_path, monkeypatch, capsys):
         'backbone.stages.0.1.norm1.weight': torch.Size([4]),
         'cam_head.conv_cam.weight': torch.Size([21, 4, 1, 1]),
     }
-    tool = load_tool('seam2mmwsss')
+    tool = load_file('tools/model_converters/seam2mmwsss.py')
     monkeypatch.setattr(tool, 'seam_shapes', lambda num_classes: shapes)
     run_tool(tool.make_parser(), tool.main, [str(src), str(dst)])
     assert f'tools/test.py configs/seam/seam_r38_voc.py {dst}' in capsys.readouterr().out

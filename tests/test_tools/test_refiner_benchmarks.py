@@ -1,8 +1,6 @@
 """benchmark_par.py and benchmark_random_walk.py: the yardsticks, and the tables."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,26 +8,19 @@ import torch
 from mmwsss.models import PAR
 from mmwsss.ops import random_walk
 from mmwsss.utils.measure import CHILD
+from tests.loading import load_file
 
-TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
 SMALL = ['--size', '9', '7', '--repeats', '1', '--device', 'cpu']
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, TOOLS / f'{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope='module')
 def par_tool():
-    return load('benchmark_par')
+    return load_file('tools/analysis_tools/benchmark_par.py')
 
 
 @pytest.fixture(scope='module')
 def walk_tool():
-    return load('benchmark_random_walk')
+    return load_file('tools/analysis_tools/benchmark_random_walk.py')
 
 
 def answer(script, task):

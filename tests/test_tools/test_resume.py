@@ -1,6 +1,5 @@
 """train.py --resume: a training that was stopped ends with the weights of one that was not."""
 
-import importlib.util
 import os
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from mmwsss.compat import load_strictly
 from mmwsss.datasets import numbered_dataset
 from mmwsss.engine import ExactResumeHook, launch
 from tests.leftovers import forget_runs
+from tests.loading import load_file
 from tests.weak_data import make_voc
 
 pytestmark = pytest.mark.stack
@@ -111,9 +111,7 @@ def end_workers(runner):
 def train(monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
     monkeypatch.setattr('time.sleep', lambda seconds: None)  # 2 seconds between two epochs
-    spec = importlib.util.spec_from_file_location('train', ROOT / 'tools/train.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_file('tools/train.py')
 
     def build_runner(cfg):
         runners.append(launch.build_runner(cfg))

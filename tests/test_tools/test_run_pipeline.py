@@ -2,7 +2,6 @@
 
 import errno
 import fcntl
-import importlib.util
 import os
 import re
 import shutil
@@ -27,6 +26,7 @@ from mmwsss.engine.pipeline import STAGES, run_pipeline
 from mmwsss.engine.pipeline.locks import locked
 from mmwsss.engine.pipeline.world import World, join_world
 from mmwsss.evaluation import write_cam_file
+from tests.loading import load_file
 from tests.toy_pipeline import NAMES, make_pipeline, make_toys, register, toy_config, unregister
 from tests.weak_data import save_text
 
@@ -53,10 +53,7 @@ def work(tmp_path):
 
 @pytest.fixture
 def tool(toys, monkeypatch):
-    path = ROOT / 'tools/run_pipeline.py'
-    spec = importlib.util.spec_from_file_location('run_pipeline', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_file('tools/run_pipeline.py')
     monkeypatch.setattr(module, 'TOOLS', toys / 'tools')
     return module
 
@@ -391,10 +388,7 @@ def test_training_on_two_processes(tmp_path, work, monkeypatch):
         stages=[{**train, 'options': {**options, 'train_dataloader.batch_size': 4}}],
     )
     config = save_text(tmp_path / 'one.py', Config(content).pretty_text)
-    path = ROOT / 'tools/run_pipeline.py'
-    spec = importlib.util.spec_from_file_location('run_pipeline', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_file('tools/run_pipeline.py')
     ends, logs = parents(tool, str(config), work, tmp_path)
     assert ends == [0, 0], (logs, (work / 'cam/cam.log').read_text()[-2000:])
     log = (work / 'cam/cam.log').read_text()

@@ -1,6 +1,5 @@
 """train.py and test.py: options, stopping and resuming, processes, one sentence an error."""
 
-import importlib.util
 import json
 import os
 import socket
@@ -19,6 +18,7 @@ from PIL import Image
 from mmwsss.compat import load_strictly
 from mmwsss.engine import launch
 from tests.leftovers import forget_runs
+from tests.loading import load_file
 
 pytestmark = pytest.mark.stack
 
@@ -114,14 +114,7 @@ def config(tmp_path_factory):
     return str(path)
 
 
-def load_tool(name):
-    spec = importlib.util.spec_from_file_location(f'tool_{name}', ROOT / f'tools/{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-train, test = load_tool('train'), load_tool('test')
+train, test = load_file('tools/train.py'), load_file('tools/test.py')
 
 
 def run(tool, *argv):

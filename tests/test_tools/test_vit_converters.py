@@ -1,40 +1,31 @@
 """Converters of ViT, DeiT and SemFormer: names, tokens, refused files, what is written."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
 from mmengine.runner.checkpoint import load_checkpoint
 
-from mmwsss.engine.launch import run_tool
 from mmwsss.models import TokenViT
 from mmwsss.models.backbones import resize_positions
 from mmwsss.models.converters import (
     caae_settings,
     published_to_caae,
+    published_to_semformer,
     published_to_token_vit,
+    semformer_settings,
     split_vit_tokens,
     vit_settings,
 )
+from tests.loading import run_main
 
-ROOT = Path(__file__).parents[2]
 TOOLS = ('vit2mmwsss', 'semformer2mmwsss')
 SIZES = dict(embed_dims=64, num_layers=2, num_heads=1, patch_size=8, img_size=32)
 
 
-def load_tool(name):
-    path = ROOT / f'tools/model_converters/{name}.py'
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def run(name, *argv):
-    tool = load_tool(name)
-    options = ['--part', 'caae'] if name == 'semformer2mmwsss' else []
-    run_tool(tool.make_parser(), tool.main, [*map(str, argv), *options])
+    options = []
+    if name == 'semformer2mmwsss' and '--part' not in argv:
+        options = ['--part', 'caae']
+    run_main(f'tools/model_converters/{name}.py', *argv, *options)
 
 
 def deit(distilled=False, layers=2):
@@ -292,3 +283,89 @@ def test_settings_of_an_auto_encoder():
 def test_names_of_other_networks_have_no_translation(name):
     with pytest.raises(KeyError, match=name.removeprefix('decoder.')):
         published_to_caae(name)
+
+
+def published_segmentor(num_classes=21):
+    """Make weights of a small segmentation network under their published names."""
+    prefix = 'segmentor.backbone.model.'
+    weights = {f'{prefix}{name}': x for name, x in deit().items() if not name.startswith('head.')}
+    out = {'segmentor.backbone.grid_posembed': torch.rand(1, 16, 64), **weights}
+    shapes = {
+        'cls_token': (1, num_classes, 64),
+        'cls_posembed': (1, num_classes, 64),
+        'cls_head.weight': (num_classes, 64, 4),
+        'cls_head.bias': (num_classes, 4),
+        'seg_head.1.weight': (num_classes, 64),
+        'seg_head.1.bias': (num_classes,),
+    }
+    out.update({f'segmentor.{name}': torch.rand(shape) for name, shape in shapes.items()})
+    return out
+
+
+SEGMENTOR = ('--part', 'segmentor')
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize('with_guide', [False, True])
+@pytest.mark.parametrize(('num_classes', 'config'), [(21, 'voc'), (81, 'coco'), (5, 'voc')])
+def test_segmentation_network_is_written(tmp_path, capsys, num_classes, config, with_guide):
+    weights = published_segmentor(num_classes)
+    guide = {f'ae.{name}': x - 0.5 for name, x in published_caae(num_classes).items()}
+    src, dst = tmp_path / 'a.pth', tmp_path / 'b.pth'
+    torch.save(weights | (guide if with_guide else {}), src)
+    run('semformer2mmwsss', src, dst, *SEGMENTOR)
+    said = capsys.readouterr().out
+    assert f'segmentation network with {num_classes} classes written' in said
+    assert f'configs/semformer/semformer_deit-s_{config}.py' in said
+    checkpoint = torch.load(dst, weights_only=True)
+    found = checkpoint['state_dict']
+    # all but the ViT's own token and positions, and the semantics of the auto-encoder besides
+    assert len(found) == len(weights) - 2 + 1
+    for ours, theirs in {
+        'backbone.class_tokens': 'cls_token',
+        'backbone.pos_embed': 'backbone.grid_posembed',
+        'backbone.norm.bias': 'backbone.model.norm.bias',
+        'embed_head.weight': 'cls_head.weight',
+        'cam_head.classify.bias': 'seg_head.1.bias',
+    }.items():
+        assert torch.equal(found[ours], weights[f'segmentor.{theirs}'])
+    expected = guide['ae.crs.0.weight'].relu() if with_guide else torch.zeros(num_classes, 4)
+    assert torch.equal(found['class_semantics'], expected)
+    assert ('dataset_meta' in checkpoint['meta']) == (num_classes != 5)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (
+            lambda w: without('segmentor.cls_head.bias', w),
+            "the first is what becomes 'embed_head.bias'",
+        ),
+        (lambda w: w | {'fc8.weight': torch.ones(1)}, "the entry 'fc8.weight' has no place"),
+        (
+            lambda w: w | {'segmentor.seg_head.1.bias': torch.ones(3)},
+            "'segmentor.seg_head.1.bias' has the shape (3,) where (21,) is expected",
+        ),
+        (lambda w: published_caae(), 'has no place in the network'),
+    ],
+)
+def test_foreign_segmentation_networks_are_refused(tmp_path, capsys, change, message):
+    src, dst = tmp_path / 'a.pth', tmp_path / 'b.pth'
+    torch.save(change(published_segmentor()), src)
+    with pytest.raises(SystemExit, match='2'):
+        run('semformer2mmwsss', src, dst, *SEGMENTOR)
+    assert message in capsys.readouterr().err
+    assert not dst.exists()
+
+
+def test_settings_of_a_segmentation_network():
+    settings = semformer_settings(published_segmentor(5))
+    assert settings['backbone'] == SIZES
+    assert settings['cam_head'] == dict(in_channels=64, num_classes=5)
+    assert settings['caae']['embed_head'] == dict(num_classes=5, embed_channels=4)
+
+
+@pytest.mark.parametrize('name', ['crs.0.weight', 'segmentor.fc.weight', 'backbone.norm.bias'])
+def test_names_of_others_have_no_translation_in_the_segmentation_network(name):
+    with pytest.raises(KeyError, match=name):
+        published_to_semformer(name)

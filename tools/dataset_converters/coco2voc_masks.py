@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Any
 
-from mmwsss.datasets import LabelFileError, image_id
+from mmwsss.datasets import LabelFileError, MaskError, image_id
 from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.coco_masks import Instance, MaskTask, write_mask
 from mmwsss.datasets.label_readers import is_instances, short_list
@@ -159,7 +159,7 @@ def main(args: argparse.Namespace) -> None:
         written, kept = draw(args)
     except KeyError as error:
         raise UsageError(f'{args.src}: an entry has no {error}; make the file again.') from error
-    except (LabelFileError, BrokenProcessPool, OSError) as error:
+    except (LabelFileError, MaskError, BrokenProcessPool, OSError) as error:
         raise UsageError(str(error)) from error
     note = f', {kept} were there already (--overwrite makes them again)' if kept else ''
     print(f'{written} masks written to {args.out_dir}{note}.')

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mmwsss.datasets import voc_palette
-from mmwsss.datasets.class_names import class_names
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.engine.converter_tools import (
+    class_meta,
+    convert_checkpoint,
+    converter_parser,
+    dataset_name,
+)
+from mmwsss.engine.launch import run_tool
 from mmwsss.models.converters import (
-    ConversionError,
     afa_shapes,
     convert_weights,
     merge_mit_weights,
@@ -20,19 +23,15 @@ from mmwsss.models.converters import (
 )
 
 CLASSIFIER = 'classifier.weight'
-CONFIGS = {21: ('voc', 'afa_mit-b1_voc.py'), 81: ('coco', 'afa_mit-b1_coco.py')}
 B1 = dict(embed_dims=64, num_layers=[2, 2, 2, 2], num_heads=[1, 2, 5, 8])
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        description='Convert a checkpoint of the published AFA on MiT-B0 to B5 for '
-        'configs/afa/afa_mit-b1_voc.py. Nothing in the file is run.'
+    return converter_parser(
+        'Convert a checkpoint of the published AFA on MiT-B0 to B5 for '
+        'configs/afa/afa_mit-b1_voc.py.'
     )
-    parser.add_argument('src', help='published checkpoint, .pth')
-    parser.add_argument('dst', help='file to write, .pth')
-    return parser
 
 
 def convert(src: Path, dst: Path) -> tuple[dict, int]:
@@ -44,12 +43,7 @@ def convert(src: Path, dst: Path) -> tuple[dict, int]:
         num_classes = len(weights[CLASSIFIER]) + 1
     expected = afa_shapes(settings, num_classes)
     state_dict = convert_weights(merge_mit_weights(weights), published_to_afa, expected, src)
-    meta = {}
-    if num_classes in CONFIGS:
-        # what MMSegmentation's inferencers show; without it they take Cityscapes' classes
-        classes = class_names([CONFIGS[num_classes][0]])
-        meta['dataset_meta'] = {'classes': classes, 'palette': voc_palette(num_classes)}
-    save_weights(state_dict, dst, source=src, meta=meta)
+    save_weights(state_dict, dst, source=src, meta=class_meta(num_classes))
     return settings, num_classes
 
 
@@ -70,14 +64,10 @@ def options(settings: dict) -> str:
 
 def main(args: argparse.Namespace) -> None:
     """Convert, and say how to use the result."""
-    try:
-        settings, num_classes = convert(Path(args.src), Path(args.dst))
-    except (ConversionError, OSError) as error:
-        raise UsageError(str(error)) from error
-    config = CONFIGS.get(num_classes, CONFIGS[21])[1]
+    settings, num_classes = convert_checkpoint(args, convert)
     print(
         f'{args.dst}: AFA with {num_classes} classes written; use it as tools/test.py '
-        f'configs/afa/{config} {args.dst}{options(settings)}.'
+        f'configs/afa/afa_mit-b1_{dataset_name(num_classes)}.py {args.dst}{options(settings)}.'
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser
+from mmwsss.engine.launch import run_tool
 from mmwsss.models.converters import (
-    ConversionError,
     convert_weights,
     is_mit_classifier,
     merge_mit_weights,
@@ -21,15 +21,10 @@ from mmwsss.models.converters import (
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        description='Convert ImageNet weights of MiT for the backbones AttentionMiT and '
-        'MixVisionTransformer. Nothing in the file is run.'
+    return converter_parser(
+        'Convert ImageNet weights of MiT for the backbones AttentionMiT and MixVisionTransformer.',
+        src_help="NVIDIA's mit_b1.pth, or MMSegmentation's copy of it; B0 to B5 alike",
     )
-    parser.add_argument(
-        'src', help="NVIDIA's mit_b1.pth, or MMSegmentation's copy of it; B0 to B5 alike"
-    )
-    parser.add_argument('dst', help='file to write, .pth')
-    return parser
 
 
 def convert(src: Path, dst: Path) -> dict:
@@ -46,10 +41,7 @@ def convert(src: Path, dst: Path) -> dict:
 
 def main(args: argparse.Namespace) -> None:
     """Convert, and say how to use the result."""
-    try:
-        settings = convert(Path(args.src), Path(args.dst))
-    except (ConversionError, OSError) as error:
-        raise UsageError(str(error)) from error
+    settings = convert_checkpoint(args, convert)
     print(
         f'{args.dst}: MiT with embed_dims={settings["embed_dims"]} and '
         f'num_layers={settings["num_layers"]} written; use it as backbone=dict('

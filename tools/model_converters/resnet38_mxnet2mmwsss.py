@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser
+from mmwsss.engine.launch import run_tool
 from mmwsss.models.converters import (
     ConversionError,
     convert_weights,
@@ -19,23 +20,18 @@ from mmwsss.models.converters import (
     resnet38d_shapes,
     save_weights,
 )
-from mmwsss.utils.mxnet_params import MXNetFileError, is_mxnet_params, read_mxnet_params
+from mmwsss.utils.mxnet_params import is_mxnet_params, read_mxnet_params
 
 TORCH_CLASSIFIER = 'linear1000.'
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        description='Convert ImageNet weights of ResNet38 for the backbone ResNet38d. MXNet is '
-        'not needed, and nothing in the file is run.'
+    return converter_parser(
+        'Convert ImageNet weights of ResNet38 for the backbone ResNet38d; MXNet is not needed.',
+        src_help="MXNet's ilsvrc-cls_rna-a1_cls1000_ep-0001.params, or a copy of it for PyTorch "
+        '(.pth)',
     )
-    parser.add_argument(
-        'src',
-        help="MXNet's ilsvrc-cls_rna-a1_cls1000_ep-0001.params, or a copy of it for PyTorch (.pth)",
-    )
-    parser.add_argument('dst', help='file to write, .pth')
-    return parser
 
 
 def read_mxnet(path: Path) -> dict[str, Tensor]:
@@ -73,10 +69,7 @@ def convert(src: Path, dst: Path) -> int:
 
 def main(args: argparse.Namespace) -> None:
     """Convert, and say how to use the result."""
-    try:
-        count = convert(Path(args.src), Path(args.dst))
-    except (ConversionError, MXNetFileError, OSError) as error:
-        raise UsageError(str(error)) from error
+    count = convert_checkpoint(args, convert)
     print(
         f'{args.dst}: {count} entries written; use it as backbone=dict(type="ResNet38d", '
         f'init_cfg=dict(type="Pretrained", checkpoint="{args.dst}")).'

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
+from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser
 from mmwsss.engine.launch import UsageError, run_tool
 from mmwsss.models.converters import (
-    ConversionError,
     convert_weights,
     published_to_token_vit,
     read_torch_weights,
@@ -20,14 +21,10 @@ from mmwsss.models.converters import (
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        description='Convert ImageNet weights of ViT or DeiT for the backbone TokenViT. Nothing in '
-        'the file is run.'
+    parser = converter_parser(
+        'Convert ImageNet weights of ViT or DeiT for the backbone TokenViT.',
+        src_help='checkpoint of DeiT (distilled or not), timm or MMPretrain, .pth',
     )
-    parser.add_argument(
-        'src', help='checkpoint of DeiT (distilled or not), timm or MMPretrain, .pth'
-    )
-    parser.add_argument('dst', help='file to write, .pth')
     parser.add_argument(
         '--class-tokens',
         type=int,
@@ -54,10 +51,7 @@ def main(args: argparse.Namespace) -> None:
     """Convert, and say how to use the result."""
     if args.class_tokens < 0:
         raise UsageError(f'--class-tokens must be at least 0, got {args.class_tokens}.')
-    try:
-        settings = convert(Path(args.src), Path(args.dst), args.class_tokens)
-    except (ConversionError, OSError) as error:
-        raise UsageError(str(error)) from error
+    settings = convert_checkpoint(args, partial(convert, num_class_tokens=args.class_tokens))
     texts = [f'{key}={value}' for key, value in settings.items() if key != 'img_size']
     print(
         f'{args.dst}: ViT for images of {settings["img_size"]} written; use it as backbone=dict('

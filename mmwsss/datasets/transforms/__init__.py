@@ -5,7 +5,7 @@ from .cropping import CropWithValidBox
 from .formatting import PackWeakInputs
 from .loading import ImageFileError, LoadImageChecked, LoadMaskChecked, decode_image
 from .photometric import JitterColor, JitterHSV
-from .resizing import LimitLongSide, RandomScaleImage, ResizeLongSide, ScaleImage, limited_size
+from .resizing import LimitLongSide, RandomScaleImage, ResizeLongSide, ScaleImage
 from .zooming import ExpandCanvas, ZoomIntoPart, draw_part
 
 __all__ = [
@@ -27,5 +27,4 @@ __all__ = [
     'ZoomIntoPart',
     'decode_image',
     'draw_part',
-    'limited_size',
 ]

@@ -9,6 +9,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+from mmwsss.utils import limited_size
+
 _INTERPOLATIONS = ('nearest', 'bilinear', 'bicubic', 'box', 'lanczos', 'hamming')
 
 
@@ -34,24 +36,6 @@ def resize_results(results: dict[str, Any], size: tuple[int, int], interpolation
     results['scale'] = size
     results['scale_factor'] = (size[0] / width, size[1] / height)
     results['keep_ratio'] = True
-
-
-def limited_size(size: tuple[int, int], max_size: int) -> tuple[int, int]:
-    """Return width and height with the longer one at most of a length, in proportion.
-
-    Args:
-        size: Width and height.
-        max_size: Largest length of the longer side.
-
-    Example:
-        >>> limited_size((4000, 3000), 500), limited_size((400, 300), 500)
-        ((500, 375), (400, 300))
-    """
-    width, height = size
-    if max(size) <= max_size:
-        return width, height
-    factor = max_size / max(size)
-    return max(round(width * factor), 1), max(round(height * factor), 1)
 
 
 @TRANSFORMS.register_module()

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from mmwsss.datasets.transforms import limited_size
+from mmwsss.utils import limited_size
 
 from .dense_crf import DenseCRF
 

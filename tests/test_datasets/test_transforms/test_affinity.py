@@ -13,7 +13,8 @@ from mmwsss.datasets import (
     MaskError,
     ResizeLongSide,
 )
-from mmwsss.datasets.affinity_files import write_affinity_label, write_affinity_scores
+from mmwsss.datasets.affinity_files import write_affinity_scores
+from mmwsss.datasets.class_palettes import write_mask_file
 
 SIZE = (16, 24)
 
@@ -36,7 +37,7 @@ def folder(tmp_path):
     write_affinity_scores(tmp_path / 'dog.npz', scores)
     label = np.zeros(SIZE, np.uint8)
     label[:, 12:] = 12
-    write_affinity_label(tmp_path / 'dog.png', label)
+    write_mask_file(tmp_path / 'dog.png', label)
     return str(tmp_path)
 
 
