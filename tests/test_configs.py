@@ -35,8 +35,13 @@ PROMISED = {
     'segformer_pseudo/segformer_mit-b1_voc.py',
     'semformer/caae_deit-b_voc.py',
     'semformer/caae_deit-b_coco.py',
+    'semformer/semformer_deit-s_voc.py',
+    'semformer/semformer_deit-s_coco.py',
     'afa/afa_mit-b1_voc.py',
     'afa/afa_mit-b1_coco.py',
+    'apc/apc_vit-b_voc.py',
+    'apc/apc_vit-b_coco.py',
+    'apc/vit-pcm_vit-b_voc.py',
 }
 SIZE = 64
 TINY_BACKBONES = dict(
@@ -66,10 +71,25 @@ def set_channels(model, widths, index):
 
 
 def shrink_auto_encoder(model, width):
-    """Make the heads of a class-aware auto-encoder small, where the model is one."""
+    """Make a class-aware auto-encoder small, where the model is one or is guided by one."""
     if 'embed_head' in model:
         model['embed_head'].update(in_channels=width, embed_channels=4)
         model['decoder'].update(embed_dims=8, num_layers=1, num_heads=2)
+    if 'caae' in model:
+        caae = model['caae']
+        caae['backbone'].update(TINY_BACKBONES['TokenViT'])
+        caae['embed_head'].update(in_channels=8, embed_channels=4)
+        # random weights guide as well here
+        del caae['init_cfg']
+        model['caae_size'] = 32
+
+
+def shrink_apc(model, width):
+    """Make the neck of APC small, where the model is one."""
+    if 'neck' in model:
+        model['neck'].update(in_channels=width, hidden_channels=width // 4)
+        # nothing that is untrained is sure enough to be learned from
+        model['thresholds'] = (0.5, 0.5)
 
 
 def shrink(model):
@@ -83,11 +103,11 @@ def shrink(model):
     widths = [x.shape[1] for x in built(torch.randn(2, 3, SIZE, SIZE))]
     model['data_preprocessor']['size'] = (SIZE, SIZE)
     for part in ('cam_head', 'decode_head', 'auxiliary_head'):
-        if part in model:
+        if model.get(part):
             set_channels(model[part], widths, model[part].get('in_index', -1))
             if 'channels' in model[part]:
                 model[part].update(channels=8, norm_cfg=dict(type='BN'))
-    if 'decode_head' in model:
+    if model.get('decode_head'):
         if 'c1_in_channels' in model['decode_head']:
             model['decode_head'].update(c1_in_channels=widths[0], c1_channels=4)
         if backbone.get('norm_cfg', {}).get('type', '').endswith('BN'):
@@ -97,6 +117,7 @@ def shrink(model):
         model['pcm']['in_channels'] = [widths[i] for i in indices]
         model['pcm'].update(embed_channels=[4] * len(indices), channels=8)
     shrink_auto_encoder(model, widths[-1])
+    shrink_apc(model, widths[-1])
     if 'radius' in model and 'cam_head' not in model:
         indices = model.get('in_indices', range(len(widths)))
         model.update(in_channels=[widths[i] for i in indices], radius=3)
@@ -158,7 +179,7 @@ def test_pipelines_and_evaluators_of_a_config_are_registered(name):
     for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
         METRICS.build(evaluator)
     # masks stay closed while training on tags
-    decoder_learns_masks = 'decode_head' in cfg.model and 'affinity_head' not in cfg.model
+    decoder_learns_masks = 'decode_head' in cfg.model and cfg.model.type not in ('AFA', 'APC')
     weak = {'cam_head', 'embed_head'} & set(cfg.model) and not decoder_learns_masks
     steps = {step.type for step in cfg.train_dataloader.dataset.pipeline}
     assert not (weak and steps & {'LoadMaskChecked', 'LoadAnnotations'})

@@ -7,14 +7,18 @@ from .heads import (
     AffinityHead,
     CAMHead,
     ClassEmbedHead,
+    ClassTokenHead,
     DeepLabV2Head,
     LargeFOVHead,
     LinearSegformerHead,
     PatchClassifierHead,
     PatchDecodeHead,
     RawAttentionHead,
+    TokenMaskHead,
 )
 from .losses import (
+    ActivationComplementationLoss,
+    ActivationSuppressionLoss,
     AffinityMatrixLoss,
     BalancedCrossEntropyLoss,
     DenseEnergyLoss,
@@ -25,6 +29,7 @@ from .losses import (
     MultiLabelSoftMarginLoss,
     PairAffinityLoss,
     PatchContrastiveLoss,
+    PullPushLoss,
     ReconstructionLoss,
     SimilarityLoss,
 )
@@ -32,6 +37,7 @@ from .necks import HVBiLSTM
 from .refiners import PAR, CAMWalk, DenseCRF, LimitedDenseCRF, PixelCorrelation, RandomWalk
 from .segmentors import (
     AFA,
+    APC,
     SEAM,
     AffinityNet,
     AffinitySegmentor,
@@ -41,6 +47,7 @@ from .segmentors import (
     CRFTTAModel,
     IRNBoundary,
     ScaleMaxTTAModel,
+    SemFormer,
     WeakSegmentor,
 )
 from .transformations import (
@@ -52,8 +59,11 @@ from .transformations import (
 
 __all__ = [
     'AFA',
+    'APC',
     'PAR',
     'SEAM',
+    'ActivationComplementationLoss',
+    'ActivationSuppressionLoss',
     'AdaptiveKPooling',
     'AffinityHead',
     'AffinityMatrixLoss',
@@ -68,6 +78,7 @@ __all__ = [
     'CRFTTAModel',
     'ClassAwareAutoEncoder',
     'ClassEmbedHead',
+    'ClassTokenHead',
     'DeepLabV2Head',
     'DenseCRF',
     'DenseEnergyLoss',
@@ -90,13 +101,16 @@ __all__ = [
     'PatchContrastiveLoss',
     'PatchDecodeHead',
     'PixelCorrelation',
+    'PullPushLoss',
     'RandomWalk',
     'RawAttentionHead',
     'ReconstructionLoss',
     'ResNet38d',
     'ResNetWithStem',
     'ScaleMaxTTAModel',
+    'SemFormer',
     'SimilarityLoss',
+    'TokenMaskHead',
     'TokenViT',
     'WeakDataPreProcessor',
     'WeakSegmentor',

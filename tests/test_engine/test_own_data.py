@@ -1,6 +1,5 @@
 """A pipeline for one's own photographs: the check, the configs, training and new pictures."""
 
-import importlib.util
 import os
 import shutil
 import time
@@ -8,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from mmseg.registry import DATASETS, MODELS
 from PIL import Image
 
@@ -20,6 +21,7 @@ from mmwsss.engine.pipeline.own_folder import check_folder
 from mmwsss.engine.pipeline.own_images import fit_images
 from mmwsss.engine.pipeline.own_schedule import MIN_ITERS, set_schedule
 from tests.leftovers import forget_runs
+from tests.loading import load_file
 from tests.weak_data import make_image, save_image, save_mask, save_text
 
 pytestmark = pytest.mark.stack
@@ -202,6 +204,50 @@ def test_trainings_find_what_earlier_stages_make(made):
     assert cfg.train_dataloader.dataset.data_prefix.seg_map_path == f'{work}/masks/train'
     steps = config_of(made, 'affinity').train_dataloader.dataset.pipeline
     assert [s.label_dir for s in steps if 'label_dir' in s] == [f'{work}/labels/train']
+
+
+def semformer_of(folder, backbone, data):
+    """Write the configs of SemFormer and its auto-encoder and return both."""
+    stages = [
+        dict(type='Train', name='caae', config=f'configs/semformer/caae_{backbone[0]}_{data}.py'),
+        dict(
+            type='Train',
+            name='semformer',
+            config=f'configs/semformer/semformer_{backbone[1]}_{data}.py',
+            weights={'model.caae.init_cfg.checkpoint': 'caae'},
+        ),
+    ]
+    own(folder, Config(dict(stages=stages)))
+    return [config_of(folder, stage['name']) for stage in stages]
+
+
+def test_a_guide_has_the_classes_of_the_photographs_too(folder):
+    caae, semformer = semformer_of(folder, ['deit-tiny'] * 2, 'emblems')
+    guide = semformer.model.caae
+    assert caae.model.embed_head.num_classes == guide.embed_head.num_classes == len(CLASSES)
+    path = f'{folder}/work/caae/iter_{caae.train_cfg.max_iters}.pth'
+    assert guide.init_cfg.checkpoint == path
+    for cfg in (caae, semformer):
+        cfg.model.backbone.init_cfg = None
+    os.makedirs(os.path.dirname(path))
+    torch.save(dict(state_dict=MODELS.build(caae.model).state_dict()), path)
+    model = MODELS.build(semformer.model)
+    model.init_weights()
+    assert model.backbone.num_class_tokens == len(CLASSES)
+    dataset = DATASETS.build(semformer.train_dataloader.dataset)
+    batch = model.data_preprocessor(pseudo_collate([dataset[0], dataset[2]]), training=True)
+    losses = model(**batch, mode='loss')
+    assert all(torch.isfinite(loss) for loss in losses.values())
+
+
+def test_photographs_are_as_large_as_the_network_sees_that_makes_maps(folder):
+    caae, semformer = semformer_of(folder, ('deit-b', 'deit-s'), 'voc')
+    for cfg in (caae, semformer):
+        steps = cfg.test_dataloader.dataset.pipeline
+        assert [step.max_size for step in steps if step.type == 'LimitLongSide'] == [504]
+    # what fits already is not cropped again
+    kinds = [step.type for step in caae.train_dataloader.dataset.pipeline]
+    assert 'ZoomIntoPart' in kinds and 'CropWithValidBox' not in kinds
 
 
 def test_photographs_of_all_sizes_make_a_batch(made):
@@ -496,16 +542,9 @@ def test_numbers_need_the_names(folder):
 # training and new pictures
 
 
-def load_tool(name):
-    spec = importlib.util.spec_from_file_location(f'tool_{name}', TOOLS / f'{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def run(name, *words):
     forget_runs()
-    tool = load_tool(name)
+    tool = load_file(TOOLS / f'{name}.py')
     launch.run_tool(tool.make_parser(), getattr(tool, name), [str(word) for word in words])
 
 

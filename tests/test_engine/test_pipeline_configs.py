@@ -1,6 +1,5 @@
 """The pipelines of the package: every stage's commands, and what a change of settings concerns."""
 
-import importlib.util
 import shlex
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from mmwsss.engine.launch import UsageError
 from mmwsss.engine.pipeline import Pipeline, read_pipeline, show_plan
 from mmwsss.engine.pipeline.manifests import MANIFEST, new_record, write_json
 from mmwsss.engine.pipeline.plan import make_plan
+from tests.loading import load_file
 from tests.weak_data import make_coco, make_voc, save_text
 
 pytestmark = pytest.mark.stack
@@ -23,10 +23,23 @@ STAGES = dict(
     seam_r38_voc='seam seam_maps labels affinity walks masks segmentation test',
     seam_r38_coco='seam seam_maps labels affinity walks masks segmentation test',
 )
+WEIGHTS = (
+    'resnet38d_imagenet',
+    'mit_b1_mmseg',
+    'deit-b_distilled',
+    'deit-s_class-token',
+    'vit-b_in21k-in1k_384',
+)
+APC = 'apc cams test test_crf'
 AFA = 'afa cams affinity_cams test test_crf'
 SEAM = [name for name in NAMES if name.startswith('seam')]
 STAGES['seam_r38-tiny_emblems'] = f'data cam cam_maps {STAGES["seam_r38_voc"]}'
-STAGES.update({'afa_mit-b1_voc': AFA, 'afa_mit-tiny_emblems': f'data cam cam_maps {AFA}'})
+SEMFORMER = 'semformer semformer_maps labels {}boundary walks masks segmentation test'
+STAGES['semformer_deit-s_voc'] = f'caae {SEMFORMER.format("")}'
+STAGES['semformer_deit-tiny_emblems'] = f'data cam cam_maps caae {SEMFORMER.format("classifier ")}'
+STAGES['afa_mit-b1_voc'] = AFA
+STAGES['afa_mit-tiny_emblems'] = f'data classifier cam cam_maps {AFA}'
+STAGES.update({'apc_vit-b_voc': APC, 'apc_vit-tiny_emblems': f'data {APC}'})
 
 
 @pytest.fixture(scope='module')
@@ -36,7 +49,7 @@ def folder(tmp_path_factory):
     make_voc(root / 'data')
     make_coco(root / 'data')
     make_emblems(root / 'data/emblems', EmblemsSettings(num_train=4, num_val=2, size=32))
-    for name in ('resnet38d_imagenet', 'mit_b1_mmseg'):
+    for name in WEIGHTS:
         save_text(root / f'checkpoints/{name}.pth', 'weights')
     return root
 
@@ -113,10 +126,7 @@ def test_tools_understand_their_commands(pipeline, name):
     found = pipeline(name)
     for stage in found.stages.values():
         for command in stage.commands(found):
-            path = ROOT / 'tools' / command.tool
-            spec = importlib.util.spec_from_file_location('tool', path)
-            tool = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(tool)
+            tool = load_file(ROOT / 'tools' / command.tool)
             front = dict(ranks=['--launcher', 'pytorch'], nodes=['--share', '0', '2'], once=[])[
                 command.spread
             ]
@@ -178,7 +188,7 @@ def test_afa_is_tested_by_all_its_outputs(pipeline, tmp_path):
     found = pipeline('afa_mit-tiny_emblems')
     (words,) = words_of(found, 'afa')
     key = 'model.backbone.init_cfg.checkpoint'
-    assert options_of(words)[key] == str(tmp_path / 'work/cam/iter_2000.pth')
+    assert options_of(words)[key] == str(tmp_path / 'work/cam/iter_600.pth')
     outputs = {}
     for stage in ('cams', 'affinity_cams', 'test', 'test_crf'):
         (words,) = words_of(found, stage)
@@ -199,6 +209,29 @@ def test_weights_of_a_stage_in_a_config_that_has_none(pipeline, tmp_path):
         f'{key}.prefix': 'backbone.',
     }
     assert expected.items() <= options_of(words).items()
+
+
+@pytest.mark.parametrize(
+    ('name', 'iterations'), [('semformer_deit-s_voc', 33000), ('semformer_deit-tiny_emblems', 600)]
+)
+def test_checkpoint_of_a_stage_reaches_the_entry_that_names_it(
+    pipeline, tmp_path, name, iterations
+):
+    found = pipeline(name)
+    (words,) = words_of(found, 'semformer')
+    key = 'model.caae.init_cfg.checkpoint'
+    assert options_of(words)[key] == str(tmp_path / f'work/caae/iter_{iterations}.pth')
+    assert 'caae' in found.stages['semformer'].inputs(found)
+
+
+def test_another_auto_encoder_makes_what_it_guides_run_again(pipeline):
+    name = 'semformer_deit-tiny_emblems'
+    finish(pipeline(name))
+    assert changed(pipeline(name)) == {}
+    why = changed(pipeline(name, {'stages.caae.options': {'model.loss_similarity.loss_weight': 2}}))
+    assert 'cam' not in why and 'classifier' not in why
+    assert why['caae'] == 'model.loss_similarity.loss_weight was 1.0, is 2'
+    assert why['semformer'] == 'caae ran again'
 
 
 def test_labels_and_masks_reach_the_configs(pipeline, tmp_path):
@@ -352,6 +385,14 @@ def test_checkpoint_that_is_gone_is_trained_again(pipeline, tmp_path):
         ),
         ({'stages.masks.bg_score': 2}, 'stage masks: --bg-score must lie in 0 to 1, got 2'),
         ({'stages.masks.crf': 'x'}, "stage masks: crf must be one of labels, probs, got 'x'"),
+        (
+            {'stages.affinity.weights': {'model.guide.checkpoint': 'seam'}},
+            r'stage affinity: .*affinitynet_r38_voc\.py has no model\.guide\.checkpoint that takes',
+        ),
+        (
+            {'stages.affinity.weights': {'model.backbone.init_cfg.checkpoint': 'labels'}},
+            "model.backbone.init_cfg.checkpoint='labels' is a stage MakeAffinityLabels where",
+        ),
         ({'stages.masks.crf_config': dict(x=1)}, 'stage masks: --crf-config has no x'),
         ({'stages.labels.style': 'x'}, "stage labels: style must be one of psa, irn, got 'x'"),
         ({'stages.labels.background': [1]}, r'stage labels: background must be two numbers'),

@@ -1,6 +1,5 @@
 """TokenViT: tokens, positions, attention, maps, and the published numbers of SemFormer's ViT."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -13,12 +12,11 @@ from mmseg.registry import MODELS
 from mmwsss.models import AffinityHead, TokenViT
 from mmwsss.models.backbones import resize_positions
 from mmwsss.models.converters import published_to_token_block
+from tests.loading import load_file
 
 pytestmark = pytest.mark.stack
 REFERENCE = Path(__file__).parents[1] / 'data/reference'
-SPEC = importlib.util.spec_from_file_location('synth_weights', REFERENCE / 'synth_weights.py')
-SYNTH = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(SYNTH)
+SYNTH = load_file(REFERENCE / 'synth_weights.py')
 TOLERANCE = dict(rtol=1e-3, atol=1e-4)
 TINY = dict(embed_dims=8, num_layers=3, num_heads=2, patch_size=4, img_size=16)
 
@@ -110,6 +108,17 @@ def test_shapes(num_class_tokens, size):
     assert [list(x.shape) for x in tokens.maps] == [[2, 8, *grid]] * 2
     assert tokens.class_tokens.shape == (2, num_class_tokens, 8)
     assert tokens.attentions == []
+
+
+@pytest.mark.parametrize('size', [(16, 16), (12, 20), (13, 7)])
+def test_convolutions_in_front_keep_the_patches(size):
+    network = build(stem_channels=(6, 4))
+    assert network.patch_size == 4 and network.patch_embed.projection.kernel_size == (1, 1)
+    with torch.no_grad():
+        (found,) = network(torch.randn(2, 3, *size))
+    assert found.shape == (2, 8, *(-(-side // 4) for side in size))
+    names = {n.split('.')[0] for n in set(network.state_dict()) - set(build().state_dict())}
+    assert names == {'stem'}
 
 
 def test_a_patch_lies_where_its_pixels_are():
@@ -284,9 +293,14 @@ def test_weights_are_loaded_by_init_cfg(tmp_path):
     ('changes', 'message'),
     [
         (dict(num_heads=3), 'num_heads=3 must divide embed_dims=8'),
+        (
+            dict(stem_channels=(4, 4, 4)),
+            'patch_size=4 must be a multiple of 8, the stride of the 3',
+        ),
         (dict(img_size=(16, 18)), r'multiple of patch_size=4, got \(16, 18\)'),
         (dict(out_indices=(3,)), r'out_indices must lie in -3 to 2, got \(3,\)'),
         (dict(attention_blocks=(-4,)), r'attention_blocks must lie in -3 to 2, got \(-4,\)'),
+        (dict(frozen_blocks=4), 'frozen_blocks must lie in 0 to 3, got 4'),
     ],
 )
 def test_wrong_arguments_are_refused(changes, message):
@@ -297,3 +311,22 @@ def test_wrong_arguments_are_refused(changes, message):
 def test_unknown_attention_is_refused():
     with pytest.raises(ValueError, match=r"one of \('raw', 'class'\), got 'soft'"):
         build().encode(torch.zeros(1, 3, 16, 16), attention='soft')
+
+
+@pytest.mark.parametrize('number', [0, 1, 3])
+def test_frozen_blocks_learn_no_more_than_what_lies_before_them(number):
+    network = build(frozen_blocks=number, num_class_tokens=1)
+    sum(x.sum() for x in network(torch.randn(1, 3, 16, 16))).backward()
+    learned = {name for name, p in network.named_parameters() if p.grad is not None}
+    front = ('patch_embed.', 'pos_embed', 'class_') if number else ()
+    frozen = (*front, *(f'layers.{i}.' for i in range(number)))
+    assert learned == {n for n, _ in network.named_parameters() if not n.startswith(frozen)}
+    assert any(name.startswith('norm.') for name in learned)
+
+
+def test_frozen_blocks_keep_nothing_for_the_backward_pass():
+    network, seen = build(frozen_blocks=2), []
+    for block in network.layers:
+        block.register_forward_hook(lambda _, __, out: seen.append(out[0].requires_grad))
+    network(torch.randn(1, 3, 16, 16))
+    assert seen == [False, False, True]

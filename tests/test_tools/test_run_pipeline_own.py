@@ -1,6 +1,5 @@
 """run_pipeline.py on photographs of one's own, from tags to the masks of new pictures."""
 
-import importlib.util
 import json
 import re
 import shlex
@@ -14,6 +13,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from mmwsss.engine import launch
+from tests.loading import load_file
 from tests.weak_data import make_image, save_image, save_mask, save_text
 
 pytestmark = pytest.mark.stack
@@ -24,14 +24,7 @@ SIZES = [(40, 60), (200, 150), (50, 40), (130, 140)]
 TAGS = ['cat', 'dog', 'cat;dog', '']
 
 
-def load_tool():
-    spec = importlib.util.spec_from_file_location('tool', ROOT / 'tools/run_pipeline.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
+tool = load_file('tools/run_pipeline.py')
 
 
 def run(*words):

@@ -1,4 +1,4 @@
-"""Class-aware auto-encoder on half of DeiT-Tiny's width and a third of its depth, for Emblems."""
+"""Class-aware auto-encoder on the backbone of cam_deit-tiny.py, for Emblems."""
 
 data_preprocessor = dict(
     type='WeakDataPreProcessor',
@@ -13,10 +13,16 @@ model = dict(
     data_preprocessor=data_preprocessor,
     # patches of 8 pixels, since an emblem is only 20 wide
     backbone=dict(
-        type='TokenViT', embed_dims=96, num_layers=4, num_heads=3, patch_size=8, img_size=128
+        type='TokenViT',
+        embed_dims=96,
+        num_layers=3,
+        num_heads=3,
+        patch_size=8,
+        img_size=128,
+        stem_channels=(24, 48),
     ),
     embed_head=dict(
-        type='ClassEmbedHead', in_channels=96, num_classes=7, embed_channels=64, merge='sum'
+        type='ClassEmbedHead', in_channels=96, num_classes=7, embed_channels=32, merge='sum'
     ),
     decoder=dict(type='PatchDecodeHead', embed_dims=96, num_layers=1, num_heads=3, patch_size=8),
     loss_similarity=dict(type='SimilarityLoss', loss_weight=1.0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from mmseg.registry import DATASETS
@@ -88,12 +88,12 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     return hashed.hexdigest()
 
 
-def weight_digests(model: Mapping[str, Any], known: str | None) -> dict[str, str]:
+def weight_digests(model: Mapping[str, Any], known: Collection[str]) -> dict[str, str]:
     """Return digests of the files with whose weights a model begins, by the key in its config.
 
     Args:
         model: Config of the model.
-        known: A checkpoint that is told otherwise, and left out.
+        known: Checkpoints that are told otherwise, and left out.
 
     Raises:
         UsageError: a file is missing.
@@ -101,7 +101,7 @@ def weight_digests(model: Mapping[str, Any], known: str | None) -> dict[str, str
     digests = {}
     for name, init in find_dicts(model, 'checkpoint', 'model'):
         key, path = f'{name}.checkpoint', str(init['checkpoint'])
-        if path == known:
+        if path in known:
             continue
         try:
             digests[key] = path if '://' in path else file_digest(path)

@@ -24,6 +24,9 @@ LEFT_OVER = (
     'filter_cfg',
     'crop_size',
     'scales',
+    'test_size',
+    'epoch',
+    'freeze_iters',
     'train_pipeline',
     'eval_pipeline',
     'affinity_label_dir',
@@ -33,6 +36,8 @@ LEFT_OVER = (
     'vis_backends',
 )
 CRF = 'DenseCRF'
+# what gives all photographs one size, as crops do
+FITTING = ('ZoomIntoPart',)
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ def with_crop(pipeline: Sequence[Mapping[str, Any]], crop: dict[str, Any]) -> li
     """
     steps = list(pipeline)
     kinds = [str(step['type']) for step in steps]
-    if not any('Crop' in kind for kind in kinds):
+    if not any('Crop' in kind or kind in FITTING for kind in kinds):
         ends = [i for i, kind in enumerate(kinds) if kind.startswith(('Fuse', 'Pack'))]
         steps.insert(ends[0] if ends else len(steps), crop)
     return steps

@@ -132,6 +132,9 @@ class _Writer:
             cfg.model.backbone.init_cfg = dict(
                 type='Pretrained', checkpoint=start, prefix='backbone.'
             )
+        cfg.merge_from_dict(
+            {key: self.checkpoints[source] for key, source in (stage.get('weights') or {}).items()}
+        )
         dataset = cfg.train_dataloader.dataset
         if stage.get('masks'):
             dataset.data_prefix = dict(seg_map_path=f'{self.work_dir}/{stage["masks"]}/{SPLIT}')
@@ -223,8 +226,10 @@ def own_pipeline(
     folder = check_folder(
         images, labels, masks=masks, classes=classes, work_dir=work_dir, workers=workers, say=say
     )
-    first = next(stage for stage in stages if stage['type'] == 'Train')
-    size = int(input_size(read_template(first, tools)[0]) * SIZE_OF_CROP)
+    trained = [read_template(stage, tools)[0] for stage in stages if stage['type'] == 'Train']
+    # what guides the network that makes maps may see less of a photograph
+    seeing = [cfg for cfg in trained if 'cam_head' in cfg.model] or trained
+    size = int(input_size(seeing[0]) * SIZE_OF_CROP)
     entries = fit_images(folder.entries, work_dir, size, workers=workers)
     if entries != list(folder.entries):
         say(

@@ -12,12 +12,12 @@ from typing import NamedTuple
 import cv2
 from PIL import Image
 
-from mmwsss.datasets import ImageEntry, read_mask, voc_palette
-from mmwsss.datasets.class_palettes import NUM_COLORS, write_mask_file
-from mmwsss.datasets.transforms import LoadImageChecked, limited_size
+from mmwsss.datasets import ImageEntry, read_mask
+from mmwsss.datasets.class_palettes import write_mask_file
+from mmwsss.datasets.transforms import LoadImageChecked
 from mmwsss.engine.launch import UsageError
 from mmwsss.engine.mask_tools import make_folder, work_through
-from mmwsss.utils import atomic_write, remove_stale
+from mmwsss.utils import atomic_write, limited_size, remove_stale
 
 # nearly nothing is lost, at a quarter of the size of a PNG file
 JPEG = dict(format='JPEG', quality=95, subsampling=0)
@@ -83,7 +83,7 @@ def copy_mask(copy: Copy, max_size: int) -> None:
     mask = read_mask(copy.source, None)[0]
     size = limited_size(mask.shape[::-1], max_size)
     mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
-    write_mask_file(copy.target, mask, voc_palette(NUM_COLORS))
+    write_mask_file(copy.target, mask)
     _set_time(copy)
 
 

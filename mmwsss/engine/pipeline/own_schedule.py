@@ -67,12 +67,15 @@ def scaled(value: Any, old: int, new: int) -> Any:
 
 
 def _move_milestones(cfg: Config, old: int, new: int) -> None:
-    """Move schedules, phases of the model and checkpoints along with the length."""
+    """Move schedules, hooks, phases of the model and checkpoints along with the length."""
     for scheduler in cfg.param_scheduler:
         if not scheduler.get('by_epoch', True):
             for key in ('begin', 'end', 'milestones', 'T_max', 'step_size'):
                 if key in scheduler:
                     scheduler[key] = scaled(scheduler[key], old, new)
+    for hook in cfg.get('custom_hooks') or []:
+        if hook['type'] == 'FreezeHook':
+            hook['until'] = scaled(hook['until'], old, new)
     phases = cfg.model.get('train_cfg') or {}
     for key in ('warmup_iters', 'switch_iters'):
         if key in phases:
@@ -86,8 +89,8 @@ def set_schedule(cfg: Config, num_images: int, iters: int | None = None) -> None
     """Let a training see each image as often as that of the config does, if not more often.
 
     Args:
-        cfg: Config, changed in place: batch, iterations, schedules, phases of the model and
-            checkpoints.
+        cfg: Config, changed in place: batch, iterations, schedules, freezing, phases of the model
+            and checkpoints.
         num_images: Number of images.
         iters: Iterations in place of as many epochs.
 

@@ -75,6 +75,8 @@ def write_results(pipeline: Pipeline, records: Records) -> Path:
         config=pipeline.config,
         seed=pipeline.seed,
         checkpoint=None if checkpoint is None else str(checkpoint),
+        classes=dict(names=pipeline.classes.classes, palette=pipeline.classes.palette),
+        splits={s.name: dict(images=s.images, masks=s.masks) for s in pipeline.splits.values()},
         stages={name: {key: record[key] for key in keys} for name, record in records.items()},
     )
     path = pipeline.work_dir / RESULTS

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import isqrt
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from mmcv.cnn import build_norm_layer
+from mmcv.cnn import ConvModule, build_norm_layer
 from mmengine.model import BaseModule
 from mmengine.utils import to_2tuple
 from mmseg.models.utils import PatchEmbed
@@ -51,13 +52,35 @@ def resize_positions(positions: Tensor, size: tuple[int, int], new_size: tuple[i
     return grid.flatten(2).transpose(1, 2)
 
 
+def _embedding(
+    embed_dims: int, patch_size: int, stem_channels: Sequence[int]
+) -> tuple[nn.Sequential, PatchEmbed]:
+    """Return the convolutions in front of the patches, none by default, and the patches."""
+    stride = 2 ** len(stem_channels)
+    if patch_size % stride:
+        raise ValueError(
+            f'TokenViT: patch_size={patch_size} must be a multiple of {stride}, the stride of the '
+            f'{len(stem_channels)} convolutions of stem_channels.'
+        )
+    channels = [3, *stem_channels]
+    settings = dict(stride=2, padding=1, norm_cfg=dict(type='BN'))
+    stem = nn.Sequential(*(ConvModule(i, o, 3, **settings) for i, o in pairwise(channels)))
+    return stem, PatchEmbed(
+        in_channels=channels[-1],
+        embed_dims=embed_dims,
+        kernel_size=patch_size // stride,
+        padding='corner',
+    )
+
+
 @MODELS.register_module()
 class TokenViT(BaseModule):
     """Vision Transformer (ViT, DeiT) with none, one or many class tokens in front of the patches.
 
     Maps of patch tokens come in the form that MMSegmentation's heads take. The grid of positions
     is resized to whatever image comes, and to ``img_size`` when weights of another size are
-    loaded. Sides that are no multiple of the patch are padded with zeros, right and bottom.
+    loaded; a single class token of the weights becomes each of those that are asked for. Sides
+    that are no multiple of the patch are padded with zeros, right and bottom.
 
     Weights of DeiT, timm and MMPretrain: ``tools/model_converters/vit2mmwsss.py``.
 
@@ -72,11 +95,15 @@ class TokenViT(BaseModule):
         patch_size: Side of a patch in pixels.
         img_size: Side, or (height, width), of the image to which the positions belong.
         num_class_tokens: T.
+        stem_channels: Channels of convolutions of stride 2 in front of the patches, which learn
+            shapes from few images (Xiao et al., NeurIPS 2021, https://arxiv.org/abs/2106.14881);
+            a patch stays as large as it is.
         class_positions: Whether each class token has a position of its own.
         out_indices: Blocks whose patch tokens are returned, negative from the end. The last
             block's go through the last norm.
         attention_blocks: Blocks whose attention can be returned, negative from the end.
         drop_path_rate: Probability of the last block to be skipped; it grows from 0 with depth.
+        frozen_blocks: How many of the first blocks never learn, with all that lies before them.
         norm_cfg: Config of the norms.
         with_cp: Compute the activations of a block again in the backward pass instead of keeping
             them.
@@ -84,8 +111,9 @@ class TokenViT(BaseModule):
             default.
 
     Raises:
-        ValueError: there is no such block, the heads do not divide the channels, or ``img_size``
-            is no multiple of the patch.
+        ValueError: there is no such block, there are not as many to freeze, the heads do not
+            divide the channels, ``img_size`` is no multiple of the patch, or the patch none of the
+            stride of the stem.
     """
 
     def __init__(
@@ -98,10 +126,12 @@ class TokenViT(BaseModule):
         patch_size: int = 16,
         img_size: int | tuple[int, int] = 224,
         num_class_tokens: int = 0,
+        stem_channels: Sequence[int] = (),
         class_positions: bool = True,
         out_indices: Sequence[int] = (-1,),
         attention_blocks: Sequence[int] = (),
         drop_path_rate: float = 0.0,
+        frozen_blocks: int = 0,
         norm_cfg: dict | None = None,
         with_cp: bool = False,
         init_cfg: dict | list[dict] | None = None,
@@ -118,14 +148,13 @@ class TokenViT(BaseModule):
             )
         norm_cfg = norm_cfg or dict(type='LN', eps=1e-6)
         self.embed_dims, self.num_class_tokens, self.with_cp = embed_dims, num_class_tokens, with_cp
+        self.patch_size = patch_size
         self.out_indices = self._places('out_indices', out_indices, num_layers)
         self.attention_blocks = self._places('attention_blocks', attention_blocks, num_layers)
         # what the heads on the attention ask for
         self.attention_maps = num_heads * len(self.attention_blocks)
         self.grid = height // patch_size, width // patch_size
-        self.patch_embed = PatchEmbed(
-            embed_dims=embed_dims, kernel_size=patch_size, padding='corner'
-        )
+        self.stem, self.patch_embed = _embedding(embed_dims, patch_size, stem_channels)
         self.pos_embed = self._table(self.grid[0] * self.grid[1])
         self.class_tokens = self._table(num_class_tokens)
         self.class_pos_embed = self._table(num_class_tokens if class_positions else 0)
@@ -135,6 +164,21 @@ class TokenViT(BaseModule):
             for r in rates
         )
         self.norm = build_norm_layer(norm_cfg, embed_dims)[1]
+        self._freeze(frozen_blocks)
+
+    def _freeze(self, num_blocks: int) -> None:
+        """Let the first blocks, and all that lies before them, not learn."""
+        if not 0 <= num_blocks <= len(self.layers):
+            raise ValueError(
+                f'TokenViT: frozen_blocks must lie in 0 to {len(self.layers)}, got {num_blocks}.'
+            )
+        if num_blocks:
+            self.stem.requires_grad_(False)
+            self.patch_embed.requires_grad_(False)
+            self.layers[:num_blocks].requires_grad_(False)
+            for table in (self.pos_embed, self.class_tokens, self.class_pos_embed):
+                if table is not None:
+                    table.requires_grad_(False)
 
     @staticmethod
     def _places(name: str, indices: Sequence[int], num_layers: int) -> tuple[int, ...]:
@@ -156,7 +200,12 @@ class TokenViT(BaseModule):
         )
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
-        """Resize the positions of weights that belong to a square image of another size."""
+        """Fit weights of a square image of another size, or with a single class token."""
+        for name in ('class_tokens', 'class_pos_embed'):
+            table, wanted = state_dict.get(prefix + name), getattr(self, name)
+            if wanted is not None and table is not None and table.ndim == 3 and len(table[0]) == 1:
+                repeated = table.expand(-1, self.num_class_tokens, -1)
+                state_dict = {**state_dict, prefix + name: repeated}
         name = f'{prefix}pos_embed'
         table = state_dict.get(name)
         if table is not None and table.shape != self.pos_embed.shape and table.ndim == 3:
@@ -168,7 +217,7 @@ class TokenViT(BaseModule):
 
     def _embed(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Return all tokens with their positions, ``(N, T + L, C)``, and the size of the grid."""
-        x, grid = self.patch_embed(x)
+        x, grid = self.patch_embed(self.stem(x))
         x = x + resize_positions(self.pos_embed, self.grid, grid)
         if self.class_tokens is not None:
             tokens = self.class_tokens

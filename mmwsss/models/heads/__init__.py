@@ -4,23 +4,27 @@ from .adaptive_k_pooling import AdaptiveKPooling, adaptive_k_pooling
 from .affinity_head import AffinityHead
 from .cam_head import CAMHead
 from .class_embed_head import ClassEmbedHead
+from .class_token_head import ClassTokenHead
 from .deeplabv2_head import DeepLabV2Head
 from .large_fov_head import LargeFOVHead
 from .linear_segformer_head import LinearSegformerHead
 from .patch_classifier_head import PatchClassifierHead
 from .patch_decode_head import PatchDecodeHead
 from .raw_attention_head import RawAttentionHead
+from .token_mask_head import TokenMaskHead
 
 __all__ = [
     'AdaptiveKPooling',
     'AffinityHead',
     'CAMHead',
     'ClassEmbedHead',
+    'ClassTokenHead',
     'DeepLabV2Head',
     'LargeFOVHead',
     'LinearSegformerHead',
     'PatchClassifierHead',
     'PatchDecodeHead',
     'RawAttentionHead',
+    'TokenMaskHead',
     'adaptive_k_pooling',
 ]

@@ -25,8 +25,20 @@ from .multi_label_cross_entropy_loss import (
 )
 from .multi_label_loss import MultiLabelSoftMarginLoss
 from .patch_contrastive_loss import PatchContrastiveLoss, patch_contrastive_loss
+from .semantic_guidance_loss import (
+    ActivationComplementationLoss,
+    ActivationSuppressionLoss,
+    PullPushLoss,
+    activation_complementation_loss,
+    activation_suppression_loss,
+    masked_mean,
+    pull_push_loss,
+    pull_push_losses,
+)
 
 __all__ = [
+    'ActivationComplementationLoss',
+    'ActivationSuppressionLoss',
     'AffinityMatrixLoss',
     'BalancedCrossEntropyLoss',
     'DenseEnergyLoss',
@@ -38,18 +50,24 @@ __all__ = [
     'PairAffinityLoss',
     'PairLabels',
     'PatchContrastiveLoss',
+    'PullPushLoss',
     'ReconstructionLoss',
     'SimilarityLoss',
+    'activation_complementation_loss',
+    'activation_suppression_loss',
     'affinity_matrix_loss',
     'balanced_cross_entropy',
     'dense_energy_loss',
     'equivariant_cross_loss',
     'equivariant_loss',
+    'masked_mean',
     'min_pooling_loss',
     'multi_label_cross_entropy',
     'pair_affinity_loss',
     'pair_affinity_losses',
     'pair_labels',
     'patch_contrastive_loss',
+    'pull_push_loss',
+    'pull_push_losses',
     'similarity_loss',
 ]

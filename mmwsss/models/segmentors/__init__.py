@@ -3,6 +3,7 @@
 from .afa import AFA
 from .affinity_net import AffinityNet
 from .affinity_segmentor import AffinitySegmentor
+from .apc import APC
 from .cam_tta_model import CAMTTAModel
 from .class_aware_auto_encoder import ClassAwareAutoEncoder
 from .crf_encoder_decoder import CRFEncoderDecoder
@@ -10,10 +11,12 @@ from .crf_tta_model import CRFTTAModel
 from .irn_boundary import IRNBoundary
 from .scale_max_tta_model import ScaleMaxTTAModel
 from .seam import SEAM
+from .semformer import SemFormer
 from .weak_segmentor import WeakSegmentor
 
 __all__ = [
     'AFA',
+    'APC',
     'SEAM',
     'AffinityNet',
     'AffinitySegmentor',
@@ -23,5 +26,6 @@ __all__ = [
     'ClassAwareAutoEncoder',
     'IRNBoundary',
     'ScaleMaxTTAModel',
+    'SemFormer',
     'WeakSegmentor',
 ]

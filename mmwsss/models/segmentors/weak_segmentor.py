@@ -208,6 +208,9 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
             return image_labels([sample], self.num_classes, sample.pred_score.device)[0]
         return (sample.pred_score >= 0.5).float()
 
+    # a method whose maps are normalised otherwise has a function of its own
+    normalize_cams = staticmethod(normalize_cam)
+
     def add_cams(self, sample: SegDataSample, cams: Tensor) -> None:
         """Write class activation maps and the segmentation that they give into a sample.
 
@@ -219,7 +222,7 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
             ValueError: ``use_image_labels`` without image-level labels.
         """
         tags = self.competing_classes(sample).to(cams)
-        scores = normalize_cam(cams * tags[:, None, None])
+        scores = self.normalize_cams(cams * tags[:, None, None])
         sample.set_data(dict(cams=PixelData(data=cams)))
         background = background_score(scores, self.test_cfg.bg_score)
         self.add_logits(sample, torch.cat([background, scores]))

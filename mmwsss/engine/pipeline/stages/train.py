@@ -13,11 +13,11 @@ from mmwsss.engine.launch import UsageError
 
 from ..data import weight_digests
 from ..registry import STAGES
+from ..sources import source_options
 from ..stage import RANKS, Command, Stage
 from ..tool_configs import (
     data_root_options,
     find_config,
-    find_dicts,
     flat_options,
     option_words,
     training_part,
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 # whose images the labels and masks are of that a model is trained on
 SPLIT = 'train'
-LABEL_LOADERS = ('LoadAffinityScores', 'LoadAffinityLabel')
 
 
 @STAGES.register_module()
@@ -42,6 +41,8 @@ class Train(Stage):
         pretrained: Stage whose model gives the first weights of the backbone.
         labels: Stage whose affinity labels of the split ``train`` are learnt.
         masks: Stage whose pseudo masks of the split ``train`` are learnt.
+        weights: Stages whose checkpoints other entries of the config name, by dotted key:
+            ``{'model.caae.init_cfg.checkpoint': 'caae'}``.
         options: Overrides of the config, nested or by dotted keys.
         title: What it is.
     """
@@ -59,12 +60,16 @@ class Train(Stage):
         pretrained: str | None = None,
         labels: str | None = None,
         masks: str | None = None,
+        weights: Mapping[str, str] | None = None,
         options: Mapping[str, Any] | None = None,
         title: str | None = None,
     ) -> None:
         self.config = config
         self.options = flat_options(options or {})
-        sources = dict(pretrained=pretrained, labels=labels, masks=masks)
+        self.weights = flat_options(weights or {})
+        takes = dict.fromkeys(self.weights, ['checkpoint'])
+        self.takes = {**self.takes, **takes}  # type: ignore[misc]
+        sources = dict(pretrained=pretrained, labels=labels, masks=masks, **self.weights)
         super().__init__(name, title=title, sources=sources)
 
     def describe(self) -> str:
@@ -120,33 +125,10 @@ class Train(Stage):
             path, options = self.model_options(pipeline, 'train_dataloader')
             cfg = pipeline.tool_config(path, options)
             for parameter in self.sources:
-                options.update(self._source_options(cfg, parameter, place(parameter)))
+                options.update(source_options(cfg, parameter, place(parameter)))
             return path, options, pipeline.tool_config(path, options)
         except UsageError as error:
             raise UsageError(f'stage {self.name}: {error}') from error
-
-    def _source_options(self, cfg: Config, parameter: str, place: str) -> dict[str, str]:
-        if parameter == 'pretrained':
-            key = 'model.backbone.init_cfg'
-            values = dict(type='Pretrained', checkpoint=place, prefix='backbone.')
-            present = cfg.model.backbone.get('init_cfg') or {}
-            return {f'{key}.{k}': v for k, v in values.items() if present.get(k) != v}
-        loader = dict(train_dataloader=cfg.get('train_dataloader', {}))
-        masks = parameter == 'masks'
-        types = ('PseudoMaskDataset',) if masks else LABEL_LOADERS
-        key = 'data_prefix.seg_map_path' if masks else 'label_dir'
-        found = [(name, step) for name, step in find_dicts(loader, 'type') if step['type'] in types]
-        if not found:
-            raise UsageError(
-                f'{self.config} has no {" or ".join(types)} that takes the {parameter}; name '
-                'another config.'
-            )
-        return {
-            f'{name}.{key}': place
-            for name, step in found
-            if (step.get('data_prefix', {}).get('seg_map_path') if masks else step.get(key))
-            != place
-        }
 
     def settings(self, pipeline: Pipeline) -> dict[str, Any]:
         """Return all that decides the weights.
@@ -160,7 +142,10 @@ class Train(Stage):
         _, _, cfg = self.training(pipeline, lambda parameter: self.sources[parameter])
         settings = dict(super().settings(pipeline), config=training_part(cfg), seed=pipeline.seed)
         try:
-            settings['weights'] = weight_digests(cfg.model, self.sources.get('pretrained'))
+            known = [
+                name for key, name in self.sources.items() if self.takes[key] == ['checkpoint']
+            ]
+            settings['weights'] = weight_digests(cfg.model, known)
             if not pipeline.makes_data:
                 dataset = cfg.train_dataloader.dataset
                 settings['data'] = dict(train=pipeline.images(dataset, masks=True).digest)
@@ -229,7 +214,7 @@ class Train(Stage):
 
     def _place(self, pipeline: Pipeline, parameter: str) -> str:
         source = pipeline.source(self, parameter)
-        if parameter == 'pretrained':
+        if source.makes == 'checkpoint':
             return str(source.checkpoint(pipeline))
         return str(pipeline.folder(source.name) / SPLIT)
 

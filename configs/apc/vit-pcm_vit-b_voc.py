@@ -1,0 +1,17 @@
+"""ViT-PCM on ViT-B/16, PASCAL VOC 2012: the strongest patch speaks for the image."""
+
+_base_ = './apc_vit-b_voc.py'
+
+model = dict(
+    cam_head=dict(pooling=dict(k=1, margin=0.0)),
+    loss_pce=None,
+    refiner=None,
+    decode_head=None,
+    test_cfg=dict(output='cam'),
+)
+tta_model = dict(type='CAMTTAModel')
+test_evaluator = [
+    dict(type='IoUMetric', iou_metrics=['mIoU']),
+    dict(type='CAMMetric'),
+    dict(type='ImageLabelMetric'),
+]

@@ -1,0 +1,23 @@
+"""CAM baseline on a small ViT, Emblems; SemFormer and its auto-encoder go on from its backbone."""
+
+_base_ = [
+    '../_base_/models/cam_deit-tiny.py',
+    '../_base_/datasets/emblems_weak.py',
+    '../_base_/schedules/adamw_1k_emblems.py',
+    '../_base_/default_runtime.py',
+]
+
+# a transformer learns more slowly than the convolutions of cam_r38-tiny_emblems.py
+max_iters = 2000
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, begin=0, end=100, by_epoch=False),
+    dict(type='PolyLR', power=0.9, eta_min=0.0, begin=100, end=max_iters + 1, by_epoch=False),
+]
+train_cfg = dict(max_iters=max_iters)
+default_hooks = dict(checkpoint=dict(interval=1000))
+test_evaluator = [
+    dict(type='IoUMetric', iou_metrics=['mIoU']),
+    dict(type='CAMMetric'),
+    dict(type='ImageLabelMetric'),
+]

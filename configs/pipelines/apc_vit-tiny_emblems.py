@@ -1,0 +1,39 @@
+"""APC on Emblems, tiny: one training from scratch."""
+
+title = 'APC, tiny ViT, Emblems'
+data_root = 'data/emblems'
+classes = dict(data_root=data_root)
+seed = 0
+images = f'{data_root}/JPEGImages'
+masks = f'{data_root}/SegmentationClass'
+splits = dict(
+    train=dict(split='train', images=images, masks=masks),
+    val=dict(split='val', images=images, masks=masks),
+)
+crf = dict(
+    type='DenseCRF',
+    num_iters=10,
+    gaussian=dict(sxy=3, weight=3),
+    bilateral=dict(sxy=64, srgb=5, weight=4),
+)
+stages = [
+    dict(type='DrawEmblems', name='data', data_root=data_root),
+    dict(type='Train', name='apc', config='configs/apc/apc_vit-tiny_emblems.py'),
+    dict(
+        type='Test',
+        name='cams',
+        title='class activation maps of apc',
+        model='apc',
+        splits=['val'],
+        options={'model.test_cfg.output': 'cam'},
+    ),
+    dict(type='Test', name='test', model='apc', splits=['val']),
+    dict(
+        type='Test',
+        name='test_crf',
+        title='test of apc, dense CRF',
+        model='apc',
+        splits=['val'],
+        options={'model.test_cfg.crf': crf},
+    ),
+]

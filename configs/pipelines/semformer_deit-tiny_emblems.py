@@ -1,0 +1,104 @@
+"""SemFormer on Emblems, tiny: from image-level labels to a tested DeepLabV1."""
+
+title = 'SemFormer, tiny ViT, Emblems'
+data_root = 'data/emblems'
+classes = dict(data_root=data_root)
+seed = 0
+images = f'{data_root}/JPEGImages'
+masks = f'{data_root}/SegmentationClass'
+splits = dict(
+    train=dict(split='train', images=images, masks=masks),
+    val=dict(split='val', images=images, masks=masks),
+)
+both = ['train', 'val']
+stages = [
+    dict(type='DrawEmblems', name='data', data_root=data_root),
+    # the baseline, whose backbone takes the place of the ImageNet weights that the paper has
+    dict(
+        type='Train',
+        name='cam',
+        title='CAM baseline',
+        config='configs/cam/cam_deit-tiny_emblems.py',
+    ),
+    dict(
+        type='MakeCAMs', name='cam_maps', title='CAMs of the baseline', model='cam', splits=['val']
+    ),
+    dict(
+        type='Train',
+        name='caae',
+        title='class-aware auto-encoder',
+        config='configs/semformer/caae_deit-tiny_emblems.py',
+        pretrained='cam',
+    ),
+    dict(
+        type='Train',
+        name='semformer',
+        title='SemFormer',
+        config='configs/semformer/semformer_deit-tiny_emblems.py',
+        pretrained='cam',
+        weights={'model.caae.init_cfg.checkpoint': 'caae'},
+    ),
+    dict(
+        type='MakeCAMs',
+        name='semformer_maps',
+        title='CAMs of SemFormer',
+        model='semformer',
+        splits=both,
+    ),
+    dict(
+        type='MakeAffinityLabels',
+        name='labels',
+        title='affinity labels',
+        cams='semformer_maps',
+        style='irn',
+        background=[0.11, 0.15],
+    ),
+    # what the ResNets of the later stages start from
+    dict(
+        type='Train',
+        name='classifier',
+        title='classifier on ResNet38d',
+        config='configs/cam/cam_r38-tiny_emblems.py',
+    ),
+    dict(
+        type='Train',
+        name='boundary',
+        title='boundary branch of IRN',
+        config='configs/irn/irn_r38-tiny_emblems.py',
+        pretrained='classifier',
+        labels='labels',
+    ),
+    dict(
+        type='MakeWalks',
+        name='walks',
+        title='random walks',
+        model='boundary',
+        cams='semformer_maps',
+        splits=both,
+    ),
+    dict(
+        type='MakePseudoMasks',
+        name='masks',
+        title='pseudo masks, dense CRF',
+        cams='walks',
+        splits=both,
+        bg_score=0.25,
+        crf='labels',
+    ),
+    dict(
+        type='Train',
+        name='segmentation',
+        title='DeepLabV1 on the pseudo masks',
+        config='configs/deeplab_pseudo/deeplabv1_r38-tiny_emblems.py',
+        pretrained='classifier',
+        masks='masks',
+    ),
+    dict(
+        type='Test',
+        name='test',
+        title='DeepLabV1, mirrored, dense CRF',
+        model='segmentation',
+        splits=['val'],
+        tta=True,
+    ),
+]

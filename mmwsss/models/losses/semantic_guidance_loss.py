@@ -1,0 +1,162 @@
+"""Losses by which a class-aware auto-encoder guides a segmentation network."""
+
+from __future__ import annotations
+
+import torch
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+
+def masked_mean(values: Tensor, chosen: Tensor) -> Tensor:
+    """Return the mean of the chosen values, 0 where none is; nothing waits for their number.
+
+    Shapes:
+        values: any, float.
+        chosen: broadcast to ``values``, 0 or 1.
+        returns: scalar.
+
+    Example:
+        >>> masked_mean(torch.tensor([[1., 4.], [2., 9.]]), torch.tensor([[1, 0], [1, 0]])).item()
+        1.5
+    """
+    chosen = chosen.to(values.dtype).expand_as(values)
+    return (values * chosen).sum() / chosen.sum().clamp(min=1)
+
+
+def pull_push_losses(similarity: Tensor, pull: Tensor, push: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the two halves of :func:`pull_push_loss`.
+
+    Shapes:
+        similarity: ``(M, C)`` float, cosines.
+        pull, push: ``(M, C)``, 0 or 1.
+        returns: ``1 - mean`` over ``pull`` and ``1 + mean`` over ``push``, scalars; 0 for a set
+            that is empty.
+    """
+    return (
+        masked_mean(1 - similarity, pull),
+        masked_mean(1 + similarity, push),
+    )
+
+
+def pull_push_loss(similarity: Tensor, pull: Tensor, push: Tensor) -> Tensor:
+    """Pull cosines of one set to 1 and push those of another to -1.
+
+    With the similarities of image parts with the classes, one row a part, this is the
+    class-foreground loss of SemFormer where a part shows what the map of a class holds: the class
+    pulls and the others that are present push. Where a part shows what that map leaves, it is the
+    class-background loss, and the sets change places.
+
+    Source: CF and CB of Chen et al., 2022, https://arxiv.org/abs/2210.14618
+
+    Shapes:
+        similarity: ``(M, C)`` float, cosines.
+        pull, push: ``(M, C)``, 0 or 1.
+        returns: scalar in [0, 2]; an empty set gives 0.
+
+    Example:
+        >>> similarity = torch.tensor([[0.5, 0.25]])
+        >>> one = torch.tensor([[1, 0]])
+        >>> pull_push_loss(similarity, one, 1 - one).item()  # (0.5 + 1.25) / 2
+        0.875
+    """
+    return sum(pull_push_losses(similarity, pull, push)) / 2
+
+
+def activation_suppression_loss(masks: Tensor) -> Tensor:
+    """Keep foreground small and background large.
+
+    The mean of the foreground masks plus one minus the mean of the background mask, over all
+    classes and pixels: what is padding, where masks are 0, counts as well.
+
+    Source: AS of Chen et al., 2022, https://arxiv.org/abs/2210.14618
+
+    Shapes:
+        masks: ``(N, K + 1, H, W)`` float in [0, 1], background first.
+        returns: scalar in [0, 2].
+
+    Example:
+        >>> activation_suppression_loss(torch.tensor([0.5, 0.25, 0.75]).view(1, 3, 1, 1)).item()
+        1.0
+    """
+    return masks[:, 1:].mean() + 1 - masks[:, 0].mean()
+
+
+def activation_complementation_loss(masks: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
+    r"""Let each class and the strongest other class that is present add up to 1 at every pixel.
+
+    The mean of :math:`(M_k + \max_{j \ne k} M_j - 1)^2` over images, present classes k and pixels
+    of the image; j runs over the present classes as well. Images with one present class alone are
+    left out.
+
+    Source: AC of Chen et al., 2022, https://arxiv.org/abs/2210.14618
+
+    Shapes:
+        masks: ``(N, C, H, W)`` float in [0, 1].
+        labels: ``(N, C)``, 0 or 1.
+        valid: ``(N, 1, H, W)``, 0 or 1: where there is image.
+        returns: scalar in [0, 1]; 0 where no image has two present classes.
+
+    Example:
+        >>> masks = torch.tensor([0.5, 0.25, 0.75]).view(1, 3, 1, 1)
+        >>> valid = torch.ones(1, 1, 1, 1)
+        >>> activation_complementation_loss(masks, torch.tensor([[1, 1, 0]]), valid).item()
+        0.0625
+    """
+    present = (labels > 0)[..., None, None]
+    # masks are not negative: a 0 for an absent class never is the larger one
+    best, place = torch.where(present, masks, 0).topk(2, dim=1)
+    classes = torch.arange(masks.shape[1], device=masks.device).view(-1, 1, 1)
+    other = torch.where(classes == place[:, :1], best[:, 1:], best[:, :1])
+    competing = present & (present.sum(dim=1, keepdim=True) > 1)
+    return masked_mean((masks + other - 1).square(), competing & valid.bool())
+
+
+@MODELS.register_module()
+class PullPushLoss(nn.Module):
+    """Registered :func:`pull_push_loss`.
+
+    Args:
+        loss_weight: Factor on the loss.
+    """
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, similarity: Tensor, pull: Tensor, push: Tensor) -> Tensor:
+        """Return the weighted loss; shapes as in :func:`pull_push_loss`."""
+        return self.loss_weight * pull_push_loss(similarity, pull, push)
+
+
+@MODELS.register_module()
+class ActivationSuppressionLoss(nn.Module):
+    """Registered :func:`activation_suppression_loss`.
+
+    Args:
+        loss_weight: Factor on the loss.
+    """
+
+    def __init__(self, loss_weight: float = 0.075) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, masks: Tensor) -> Tensor:
+        """Return the weighted loss; shapes as in :func:`activation_suppression_loss`."""
+        return self.loss_weight * activation_suppression_loss(masks)
+
+
+@MODELS.register_module()
+class ActivationComplementationLoss(nn.Module):
+    """Registered :func:`activation_complementation_loss`.
+
+    Args:
+        loss_weight: Factor on the loss.
+    """
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, masks: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
+        """Return the weighted loss; shapes as in :func:`activation_complementation_loss`."""
+        return self.loss_weight * activation_complementation_loss(masks, labels, valid)

@@ -1,0 +1,167 @@
+"""APC: adaptive patch contrast, end to end from image-level labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from mmwsss.models.heads import PatchClassifierHead
+from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
+from mmwsss.models.utils import image_labels
+from mmwsss.ops import confident_labels, tagged_patch_scores
+from mmwsss.ops.label_routes import SHRINK
+
+from .afa_labels import KnownImages, decoder_loss, eight_bit_images, known_images
+
+# a probability of 1 has no logit, and what is infinite bears no interpolation
+EPS = 1e-6
+
+
+def patches_inside(valid: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Return the patches of which at least half is image.
+
+    Args:
+        grid: Rows and columns of patches.
+
+    Shapes:
+        valid: ``(N, 1, H, W)``, 0 or 1.
+        returns: ``(N, 1, h, w)`` bool.
+
+    Example:
+        >>> patches_inside(torch.tensor([1, 0, 0, 1, 1, 0]).view(1, 1, 1, 6), (1, 2)).flatten()
+        tensor([False,  True])
+    """
+    return F.adaptive_avg_pool2d(valid.float(), grid) >= 0.5
+
+
+@MODELS.register_module()
+class APC(WeakSegmentor):
+    """Adaptive Patch Contrast (APC): every patch a classifier, one training, no masks.
+
+    Source: Wu et al., 2024, https://arxiv.org/abs/2407.10649
+
+    One pass of the encoder gives the patches' probabilities and what the decoder needs. Without
+    ``loss_pce`` and ``decode_head``, and with the maximum as the head's pooling, it is ViT-PCM
+    (Rossetti et al., ECCV 2022, https://arxiv.org/abs/2210.17400).
+
+    ``mode='tensor'`` gives ``patch_scores`` ``(N, K + 1, h, w)`` and ``image_scores``
+    ``(N, K + 1)``, probabilities with the background first, ``patch_embed`` ``(N, L, D)``, what
+    the classifier reads, for the L = h * w patches, and, with a decoder, ``seg``
+    ``(N, K + 1, h, w)``.
+
+    ``test_cfg.output`` 'seg' predicts by the decoder, 'cam' by the patch scores of the classes,
+    which are the class activation maps.
+
+    Args:
+        loss_pce: Config of the contrast of patches; None leaves it out.
+        refiner: Config of the module that refines the scores of which pseudo masks are made
+            along the colours of the image, called as :class:`PAR` is; None leaves it out.
+        thresholds: Of pseudo masks, see :func:`~mmwsss.ops.confident_labels`.
+        **kwargs: Arguments of :class:`WeakSegmentor`; ``cam_head`` is a
+            :class:`PatchClassifierHead`. Where there is a ``decode_head`` its ``loss_decode``
+            learns from pseudo masks, and for a ``refiner`` the preprocessor must normalise.
+
+    Raises:
+        ValueError: a part is missing or of the wrong kind, or ``thresholds`` are none.
+    """
+
+    def __init__(
+        self,
+        *,
+        loss_pce: dict | None = None,
+        refiner: dict | None = None,
+        thresholds: Sequence[float] = (0.35, 0.55),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(self.cam_head, PatchClassifierHead):
+            raise ValueError(
+                'APC: cam_head must be a PatchClassifierHead, got a '
+                f'{type(self.cam_head).__name__}.'
+            )
+        if refiner and not hasattr(self.data_preprocessor, 'mean'):
+            raise ValueError(
+                'APC: refiner needs a data_preprocessor that normalises: set its mean and std.'
+            )
+        if len(thresholds) != 2 or not 0 <= thresholds[0] <= thresholds[1] <= 1:
+            raise ValueError(
+                'APC: thresholds must be two shares, low and high, in [0, 1], got '
+                f'{tuple(thresholds)}.'
+            )
+        self.loss_pce = MODELS.build(loss_pce) if loss_pce else None
+        self.refiner = MODELS.build(refiner) if refiner else None
+        self.thresholds = tuple(thresholds)
+
+    def _embed(self, feats: Sequence[Tensor]) -> Tensor:
+        """Return what the classifier reads, ``(N, D, h, w)``."""
+        return feats[self.cam_head.in_index]
+
+    def _forward(
+        self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
+    ) -> dict[str, Tensor]:
+        """Return the raw tensors of the network by name."""
+        feats = self.extract_feat(inputs)
+        scores, image_scores = self.cam_head(feats)
+        embed = self._embed(feats).flatten(2).transpose(1, 2)
+        outputs = dict(patch_scores=scores, image_scores=image_scores, patch_embed=embed)
+        if self.with_decode_head:
+            outputs['seg'] = self.decode_head(feats)
+        return outputs
+
+    def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
+        """Return ``loss_cls``, ``loss_pce`` and ``loss_seg`` of a batch, those that there are.
+
+        Shapes:
+            inputs: ``(N, 3, H, W)`` float, normalised.
+        """
+        tags = image_labels(data_samples, self.num_classes, inputs.device)
+        feats = self.extract_feat(inputs)
+        scores, image_scores = self.cam_head(feats)
+        losses = self.cam_head.loss_by_scores(image_scores, tags)
+        known = known_images(inputs, data_samples, tags)
+        if self.loss_pce is not None:
+            valid = patches_inside(known.valid, scores.shape[2:])
+            losses['loss_pce'] = self.loss_pce(self._embed(feats), scores, tags, valid)
+        if self.with_decode_head:
+            target = self.pseudo_masks(known, scores)
+            losses['loss_seg'] = decoder_loss(self.decode_head, self.decode_head(feats), target)
+        return losses
+
+    @torch.no_grad()
+    def pseudo_masks(self, known: KnownImages, scores: Tensor) -> Tensor:
+        """Make the pseudo masks of a batch of patch scores.
+
+        The shares of background and tagged classes, spread over pixels patch by patch and refined.
+        All this, and the decoder's loss, is at half the size of the image: a quarter of the cost,
+        and still much finer than the patches that the decoder tells apart.
+
+        Args:
+            known: The images, normalised.
+
+        Shapes:
+            scores: ``(N, K + 1, h, w)`` probabilities, background first.
+            returns: ``(N, H / 2, W / 2)`` uint8: 0, index of the class + 1, or 255.
+        """
+        half = tuple(max(1, side // SHRINK) for side in known.images.shape[2:])
+        valid = patches_inside(known.valid, scores.shape[2:])
+        shares = tagged_patch_scores(scores, known.classes, valid, size=half)
+        if self.refiner is not None:
+            preprocessor = self.data_preprocessor
+            images = eight_bit_images(known.images, preprocessor.mean, preprocessor.std) / 255
+            shares = self.refiner(F.interpolate(images, half, mode='bilinear'), shares)
+        valid = F.interpolate(known.valid.float(), half)
+        return confident_labels(shares, known.classes, self.thresholds, valid)
+
+    def predict_maps(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what ``test_cfg.output`` asks for, and the logits of the image's classes."""
+        outputs = self._forward(inputs)
+        logits = outputs['image_scores'][:, 1:].logit(EPS)
+        if self.test_cfg.output == 'seg':
+            return outputs['seg'], logits
+        return outputs['patch_scores'][:, 1:], logits
