@@ -7,18 +7,25 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-max_iters = 800
+max_iters = 500
+train_pipeline = [
+    dict(type='LoadImageChecked'),
+    dict(type='RandomScaleImage', min_factor=0.5, max_factor=1.5),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='CropWithValidBox', crop_size=(128, 128)),
+    dict(type='PackWeakInputs'),
+]
 model = dict(
     # the baseline's backbone takes the place of the ImageNet weights that the paper starts from
     backbone=dict(
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/cam_mit-tiny_emblems/iter_2000.pth',
+            checkpoint='work_dirs/cam_mit-tiny_emblems/iter_600.pth',
             prefix='backbone.',
         )
     )
 )
-train_dataloader = dict(batch_size=8)
+train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))
 # ScaleMaxTTAModel makes the views itself
 tta_pipeline = {{_base_.eval_pipeline}}
 optim_wrapper = dict(optimizer=dict(lr=6e-4))

@@ -1,4 +1,4 @@
-"""CAM baseline on a tiny MiT, Emblems; AFA goes on from its backbone."""
+"""CAM baseline on a tiny MiT, Emblems; run cam_mit-tiny-gap_emblems.py before."""
 
 _base_ = [
     '../_base_/models/cam_mit-tiny.py',
@@ -7,15 +7,32 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-# a transformer learns more slowly than the convolutions of cam_r38-tiny_emblems.py
-max_iters = 2000
+max_iters = 600
+train_pipeline = [
+    dict(type='LoadImageChecked'),
+    # maps are made at several sizes, all of which a transformer has to have seen
+    dict(type='RandomScaleImage', min_factor=0.5, max_factor=1.5),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='CropWithValidBox', crop_size=(128, 128)),
+    dict(type='PackWeakInputs'),
+]
+model = dict(
+    backbone=dict(
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/cam_mit-tiny-gap_emblems/iter_2000.pth',
+            prefix='backbone.',
+        )
+    )
+)
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, begin=0, end=100, by_epoch=False),
-    dict(type='PolyLR', power=0.9, eta_min=0.0, begin=100, end=max_iters + 1, by_epoch=False),
+    dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),
+    dict(type='PolyLR', power=0.9, eta_min=0.0, begin=50, end=max_iters + 1, by_epoch=False),
 ]
 train_cfg = dict(max_iters=max_iters)
-default_hooks = dict(checkpoint=dict(interval=1000))
+default_hooks = dict(checkpoint=dict(interval=max_iters))
 test_evaluator = [
     dict(type='IoUMetric', iou_metrics=['mIoU']),
     dict(type='CAMMetric'),

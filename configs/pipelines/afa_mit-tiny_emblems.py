@@ -1,4 +1,4 @@
-"""AFA on Emblems, tiny: a CAM baseline, and AFA from its backbone."""
+"""AFA on Emblems, tiny: a classifier, the CAM baseline from its backbone, and AFA from the baseline's."""
 
 title = 'AFA, tiny MiT, Emblems'
 data_root = 'data/emblems'
@@ -18,8 +18,19 @@ crf = dict(
 )
 stages = [
     dict(type='DrawEmblems', name='data', data_root=data_root),
-    # the baseline, whose backbone takes the place of the ImageNet weights that the paper has
-    dict(type='Train', name='cam', config='configs/cam/cam_mit-tiny_emblems.py'),
+    # takes the place of the ImageNet weights that the paper has
+    dict(
+        type='Train',
+        name='classifier',
+        config='configs/cam/cam_mit-tiny-gap_emblems.py',
+    ),
+    dict(
+        type='Train',
+        name='cam',
+        title='CAM baseline',
+        config='configs/cam/cam_mit-tiny_emblems.py',
+        pretrained='classifier',
+    ),
     dict(type='MakeCAMs', name='cam_maps', model='cam', splits=['val']),
     dict(type='Train', name='afa', config='configs/afa/afa_mit-tiny_emblems.py', pretrained='cam'),
     dict(

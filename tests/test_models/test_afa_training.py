@@ -141,6 +141,29 @@ def test_tags_alone_are_learned_without_decoder_attention_and_maps(build):
     assert runs == ['backbone']
 
 
+@pytest.mark.parametrize(
+    ('options', 'asked'),
+    [
+        ((), 'factors'),
+        (('affinity_head.type=RawAttentionHead', 'affinity_head.head_channels=8'), True),
+    ],
+)
+def test_maps_of_attention_are_held_only_for_a_head_that_needs_them(
+    build, monkeypatch, options, asked
+):
+    model, found = build(*options), []
+    forward = model.backbone.forward
+    monkeypatch.setattr(
+        model.backbone,
+        'forward',
+        lambda x, return_attention=False: (
+            found.append(return_attention) or forward(x, return_attention)
+        ),
+    )
+    losses_at(model, CAM)
+    assert [x for x in found if x] == [asked, asked]
+
+
 @pytest.mark.parametrize('iteration', [WARMUP, CAM, AFFINITY])
 def test_every_parameter_has_a_gradient_in_every_phase(build, iteration):
     """Processes that train together would wait for one that has none."""

@@ -26,6 +26,26 @@ def test_logits_are_the_convolution_of_symmetric_maps():
     assert logits.shape == (2, 6, 6)
 
 
+def test_queries_and_keys_do_as_well_as_maps():
+    head = build().double()
+    factors = [
+        tuple(torch.randn(2, heads, 6, 4, dtype=torch.double, requires_grad=True) for _ in 'qk')
+        for heads in (2, 3)
+    ]
+    inputs = [*head.parameters(), *factors[0], *factors[1]]
+    found = []
+    for attentions in (factors, [q @ k.transpose(2, 3) for q, k in factors]):
+        logits = head(attentions)
+        found.append([logits, *torch.autograd.grad(logits.square().sum(), inputs)])
+    torch.testing.assert_close(*found)
+
+
+def test_queries_and_keys_of_other_positions_are_refused():
+    factors = torch.zeros(2, 5, 6, 4), torch.zeros(2, 5, 3, 4)
+    with pytest.raises(ValueError, match=r'shapes \[\(2, 5, 6, 3\)\]'):
+        build()([factors])
+
+
 def test_gradients_reach_weights_and_maps():
     head, attentions = build().double(), [x.requires_grad_() for x in maps()]
     head(attentions).square().sum().backward()

@@ -76,7 +76,16 @@ def test_attention_is_what_the_weights_are_made_of():
     assert [tuple(x.shape) for x in attentions] == shapes
 
 
-@pytest.mark.parametrize(('request_it', 'fused'), [(False, 5), (True, 3)])
+def test_factors_are_those_of_the_attention():
+    ours, x = pair(attention_blocks=range(5))[1], torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        feats, attentions = ours(x, return_attention=True)
+        same, factors = ours(x, return_attention='factors')
+    torch.testing.assert_close(same, feats, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close([q @ k.transpose(2, 3) for q, k in factors], attentions)
+
+
+@pytest.mark.parametrize(('request_it', 'fused'), [(False, 5), (True, 3), ('factors', 5)])
 def test_attention_is_computed_once(monkeypatch, request_it, fused):
     calls, original = [], F.scaled_dot_product_attention
     monkeypatch.setattr(
@@ -90,7 +99,7 @@ def test_attention_is_computed_once(monkeypatch, request_it, fused):
     assert len(calls) == fused
 
 
-@pytest.mark.parametrize('request_it', [False, True])
+@pytest.mark.parametrize('request_it', [False, True, 'factors'])
 def test_attention_dropout_is_active_in_training(request_it):
     cfg = dict(MIT, type='AttentionMiT', attention_blocks=range(5), attn_drop_rate=0.5)
     ours = MODELS.build(cfg).train()

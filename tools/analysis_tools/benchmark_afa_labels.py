@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -90,12 +90,16 @@ def batched(batch: dict, route: str, num_iters: int) -> Tensor:
     return tagged_labels(scores, classes, valid)
 
 
+@lru_cache
+def near_cells(height: int, width: int, radius: int, device: torch.device) -> Tensor:
+    """Return which pairs of cells are near each other, once for each grid."""
+    cells = torch.cartesian_prod(torch.arange(height), torch.arange(width)).to(device)
+    return ((cells[:, None] - cells).abs() <= radius).all(dim=-1)
+
+
 def propagate(maps: Tensor, affinity: Tensor) -> Tensor:
     """Return the maps ``(1, C, h, w)`` spread along the affinity of an image."""
-    height, width = maps.shape[2:]
-    cells = torch.cartesian_prod(torch.arange(height), torch.arange(width)).to(maps.device)
-    near = ((cells[:, None] - cells).abs() <= RADIUS).all(dim=-1)
-    links = (affinity * near) ** 2
+    links = (affinity * near_cells(*maps.shape[2:], RADIUS, maps.device)) ** 2
     return (maps.flatten(2) @ (links / (links.sum(dim=0, keepdim=True) + 0.1))).view_as(maps)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
@@ -16,6 +16,9 @@ from mmseg.models.utils import nchw_to_nlc, nlc_to_nchw
 from mmseg.registry import MODELS
 from torch import Tensor
 from torch.utils import checkpoint
+
+Asked = bool | Literal['factors']
+Attention = Tensor | tuple[Tensor, Tensor]
 
 
 def _queries_keys_values(
@@ -39,8 +42,8 @@ def attend(
     x: Tensor,
     hw_shape: tuple[int, int],
     *,
-    return_attention: bool,
-) -> tuple[Tensor, Tensor | None]:
+    return_attention: Asked,
+) -> tuple[Tensor, Attention | None]:
     """Apply an attention layer of MMSegmentation's MiT, shortcut left out.
 
     The layer's weights are used as they are. Where the raw attention is not wanted PyTorch's
@@ -49,16 +52,18 @@ def attend(
 
     Args:
         layer: The attention layer.
-        return_attention: Whether to return the raw attention.
+        return_attention: Whether to return the raw attention, or 'factors' for queries and keys.
 
     Shapes:
         x: ``(N, L, C)`` float, normalised; L = h * w of ``hw_shape``.
         returns: ``(N, L, C)``, and the raw attention ``Q K^T`` ``(N, heads, L, L')`` before
-            scaling and softmax, or None; L' is L over the square of the layer's reduction.
+            scaling and softmax, or the pair of its factors ``Q`` ``(N, heads, L, d)`` and ``K``
+            ``(N, heads, L', d)``, or None; L' is L over the square of the layer's reduction.
     """
     queries, keys, values = _queries_keys_values(layer, x, hw_shape)
-    attention, dropout = None, layer.attn.dropout if layer.training else 0.0
-    if return_attention:
+    dropout = layer.attn.dropout if layer.training else 0.0
+    attention = (queries, keys) if return_attention == 'factors' else None
+    if return_attention is True:
         attention = queries @ keys.transpose(2, 3)
         weights = (attention * queries.shape[3] ** -0.5).softmax(dim=3)
         out = F.dropout(weights, dropout) @ values
@@ -90,6 +95,8 @@ class AttentionMiT(MixVisionTransformer):
     Raises:
         ValueError: there is no such block.
     """
+
+    gives_factors = True  # forward(x, return_attention='factors')
 
     def __init__(
         self,
@@ -124,9 +131,9 @@ class AttentionMiT(MixVisionTransformer):
         block: TransformerEncoderLayer,
         x: Tensor,
         hw_shape: tuple[int, int],
-        return_attention: bool,
-    ) -> tuple[Tensor, Tensor | None]:
-        def run(x: Tensor) -> tuple[Tensor, Tensor | None]:
+        return_attention: Asked,
+    ) -> tuple[Tensor, Attention | None]:
+        def run(x: Tensor) -> tuple[Tensor, Attention | None]:
             out, attention = attend(
                 block.attn, block.norm1(x), hw_shape, return_attention=return_attention
             )
@@ -138,23 +145,26 @@ class AttentionMiT(MixVisionTransformer):
         return run(x)
 
     def forward(
-        self, x: Tensor, return_attention: bool = False
-    ) -> list[Tensor] | tuple[list[Tensor], list[Tensor]]:
+        self, x: Tensor, return_attention: Asked = False
+    ) -> list[Tensor] | tuple[list[Tensor], list[Attention]]:
         """Return the features and, on request, the raw attention of ``attention_blocks``.
 
         Args:
-            return_attention: Whether to return the attention besides.
+            return_attention: Whether to return the attention besides. With 'factors' it comes as
+                queries and keys, whose product it is, and is never held: it is by far the
+                largest tensor of the network.
 
         Shapes:
             x: ``(N, 3, H, W)`` float.
             returns: list of ``(N, C, h, w)``, one an index of ``out_indices``; a second list of
-                ``(N, heads, L, L')``, in the order of the network.
+                ``(N, heads, L, L')``, in the order of the network, or of pairs
+                ``(N, heads, L, d)``, ``(N, heads, L', d)``.
         """
         feats, attentions, index = [], [], 0
         for i, (embed, blocks, norm) in enumerate(self.layers):
             x, hw_shape = embed(x)
             for block in blocks:
-                wanted = return_attention and index in self.attention_blocks
+                wanted = return_attention if index in self.attention_blocks else False
                 x, attention = self._run_block(block, x, hw_shape, wanted)
                 if wanted:
                     attentions.append(attention)

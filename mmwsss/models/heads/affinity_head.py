@@ -8,6 +8,25 @@ from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+Attention = Tensor | tuple[Tensor, Tensor]
+
+
+def _map_shape(attention: Attention) -> tuple[int, ...]:
+    """Return the shape of the maps of a block, also where they come as queries and keys."""
+    if isinstance(attention, Tensor):
+        return tuple(attention.shape)
+    queries, keys = attention
+    return (*queries.shape[:3], keys.shape[2])
+
+
+def _weighted_sum(attention: Attention, weights: Tensor) -> Tensor:
+    """Return the weighted sum ``(N, L, L)`` over the heads of a block."""
+    if isinstance(attention, Tensor):
+        # as a product it is many times faster on CPUs, which convolve to one channel slowly
+        return (weights @ attention.flatten(2)).unflatten(1, attention.shape[2:])
+    queries, keys = (x.transpose(1, 2) for x in attention)  # (N, L, heads, d)
+    return (queries * weights[:, None]).flatten(2) @ keys.flatten(2).transpose(1, 2)
+
 
 @MODELS.register_module()
 class AffinityHead(BaseModule):
@@ -17,6 +36,10 @@ class AffinityHead(BaseModule):
     and a 1x1 convolution makes one of all. Usable behind any backbone that returns attention
     among positions.
 
+    Queries and keys do as well as the maps, which are their products. All maps are then summed
+    inside one product, as ``sum_m w_m Q_m K_m^T`` is that of the weighted queries and the keys of
+    all heads side by side, and none of them is held.
+
     Source: Ru et al., CVPR 2022, Eq. 4, https://arxiv.org/abs/2203.02664
 
     Args:
@@ -24,12 +47,15 @@ class AffinityHead(BaseModule):
         init_cfg: Initialisation; Kaiming's as published by default.
 
     Shapes:
-        attentions: ``(N, heads, L, L)`` float each, of one block after the other.
+        attentions: ``(N, heads, L, L)`` float each, of one block after the other, or pairs of
+            queries and keys, both ``(N, heads, L, d)``.
         returns: ``(N, L, L)`` logits, symmetric; the affinity is their sigmoid.
 
     Raises:
         ValueError: ``in_channels`` is not positive; maps of another number, or not square.
     """
+
+    reads_factors = True  # queries and keys as well as maps
 
     def __init__(self, in_channels: int, *, init_cfg: dict | list[dict] | None = None) -> None:
         super().__init__(
@@ -47,18 +73,17 @@ class AffinityHead(BaseModule):
             raise ValueError(f'AffinityHead: in_channels must be positive, got {in_channels}.')
         self.conv = nn.Conv2d(in_channels, 1, 1)
 
-    def forward(self, attentions: Sequence[Tensor]) -> Tensor:
+    def forward(self, attentions: Sequence[Attention]) -> Tensor:
         """Return the affinity logits of all pairs of positions."""
-        self._check(attentions)
-        weights = self.conv.weight.flatten().split([x.shape[1] for x in attentions])
-        # The convolution is linear: to add the transpose behind it spares a copy of every map.
-        # As a product it is many times faster on CPUs, which convolve to one channel slowly.
-        pairs = sum(w @ x.flatten(2) for w, x in zip(weights, attentions, strict=True))
-        pairs = pairs.unflatten(1, attentions[0].shape[2:])
+        heads = self._heads(attentions)
+        weights = self.conv.weight.flatten().split(heads)
+        # the convolution is linear: to add the transpose behind it spares a copy of every map
+        pairs = sum(_weighted_sum(x, w) for x, w in zip(attentions, weights, strict=True))
         return pairs + pairs.transpose(1, 2) + self.conv.bias
 
-    def _check(self, attentions: Sequence[Tensor]) -> None:
-        shapes = [tuple(x.shape) for x in attentions]
+    def _heads(self, attentions: Sequence[Attention]) -> list[int]:
+        """Return the heads of each block."""
+        shapes = [_map_shape(x) for x in attentions]
         square = all(shape[2:] == (shapes[0][2],) * 2 for shape in shapes)
         if not square or sum(shape[1] for shape in shapes) != self.conv.in_channels:
             raise ValueError(
@@ -66,3 +91,4 @@ class AffinityHead(BaseModule):
                 f'one L and {self.conv.in_channels} heads in all are expected: choose blocks '
                 'without spatial reduction (attention_blocks) and set in_channels.'
             )
+        return [shape[1] for shape in shapes]

@@ -101,6 +101,10 @@ class AFA(WeakSegmentor):
         self.train_cfg = check_train_cfg(self.train_cfg)
         in_channels = self.backbone.attention_maps
         self.affinity_head = MODELS.build({'in_channels': in_channels, **affinity_head})
+        # the maps themselves are many times as large as all that is made of them
+        parts = (self.backbone, 'gives_factors'), (self.affinity_head, 'reads_factors')
+        factors = all(getattr(part, able, False) for part, able in parts)
+        self.return_attention = 'factors' if factors else True
         self.cam_scales = tuple(cam_scales)
         self.radius = radius
         self.loss_affinity = MODELS.build(loss_affinity) if loss_affinity else None
@@ -131,7 +135,7 @@ class AFA(WeakSegmentor):
         Shapes:
             inputs: ``(N, 3, H, W)`` float, normalised.
         """
-        feats, attentions = self.backbone(inputs, return_attention=True)
+        feats, attentions = self.backbone(inputs, return_attention=self.return_attention)
         if self.with_neck:
             feats = self.neck(feats)
         cam, scores = self.cam_head(feats)
