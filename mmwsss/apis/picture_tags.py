@@ -1,0 +1,114 @@
+"""Image-level labels of the pictures that are to be segmented."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmwsss.datasets import ImageLabels, read_image_labels
+from mmwsss.datasets.label_readers import short_list
+from mmwsss.datasets.label_readers.common import LabelTable
+from mmwsss.engine.launch import UsageError
+
+from .pictures import Pictures
+
+Tags = str | os.PathLike[str] | Mapping[str, Sequence[str]] | Sequence[Sequence[str]]
+
+
+def _names(value: Any, where: str) -> list[str]:
+    if isinstance(value, str) or not all(isinstance(name, str) for name in value):
+        raise UsageError(
+            f'tags, {where}: received {value!r} where a list of class names is expected: write '
+            "['dog']."
+        )
+    return list(value)
+
+
+def _of_mapping(tags: Mapping[str, Sequence[str]], classes: Sequence[str]) -> ImageLabels:
+    table = LabelTable(Path('tags'), classes)
+    for key, value in tags.items():
+        where = f'entry {key!r}'
+        table.add_names(key, _names(value, where), where)
+    return table.labels
+
+
+def _of_row(
+    tags: Sequence[Sequence[str]], classes: Sequence[str], pictures: Pictures
+) -> list[tuple[int, ...]]:
+    if len(tags) != len(pictures.sources):
+        raise UsageError(
+            f'tags has {len(tags)} entries for {len(pictures.sources)} pictures: give one list of '
+            'class names for each picture or video, in their order.'
+        )
+    table = LabelTable(Path('tags'), classes)
+    for number, value in enumerate(tags):
+        where = f'entry {number}'
+        table.add_names(str(number), _names(value, where), where)
+    return list(table.labels.values())
+
+
+def _of_names(labels: ImageLabels, pictures: Pictures) -> list[tuple[int, ...]]:
+    keys = [source.tag_name for source in pictures.sources]
+    if None in keys:
+        raise UsageError(
+            'tags by name need files, and an array has no name: give a list with the class names '
+            'of each picture.'
+        )
+    names = [str(key) for key in keys]
+    if missing := [name for name in names if name not in labels]:
+        raise UsageError(
+            f'tags has no entry for {len(missing)} of {len(names)} pictures '
+            f'({short_list(missing)}): add them, without class where they show none, or leave '
+            'tags out.'
+        )
+    if twice := [name for name, number in Counter(names).items() if number > 1]:
+        raise UsageError(
+            f'tags name pictures without their folders, and several are named alike '
+            f'({short_list(twice)}): rename them, or segment each folder by itself.'
+        )
+    return [labels[name] for name in names]
+
+
+def add_tags(pictures: Pictures, tags: Tags, classes: Sequence[str]) -> Pictures:
+    """Return the same pictures with tags.
+
+    Args:
+        pictures: The pictures.
+        tags: A source that :func:`~mmwsss.datasets.read_image_labels` reads; a dict from the name
+            of a file to class names, a video's name for all of its frames; or a list with the
+            class names of each picture or video, in their order.
+        classes: Names of the classes, background first.
+
+    Raises:
+        LabelFileError: the source cannot be read, or names another class.
+        UsageError: a picture has no tags, or it is not clear which ones.
+    """
+    if isinstance(tags, (str, os.PathLike)):
+        wanted = [source.tag_name for source in pictures.sources if source.tag_name]
+        return pictures.tagged(_of_names(read_image_labels(tags, classes, images=wanted), pictures))
+    if isinstance(tags, Mapping):
+        return pictures.tagged(_of_names(_of_mapping(tags, classes), pictures))
+    return pictures.tagged(_of_row(tags, classes, pictures))
+
+
+def use_tags(network: Any, tagged: bool) -> None:
+    """Let those classes compete that a picture is tagged with, or those that the model predicts.
+
+    Args:
+        network: Segmentor, its ``test_cfg`` is changed.
+        tagged: Whether the pictures have tags.
+
+    Raises:
+        UsageError: they have, and the segmentor has no use for them.
+    """
+    test_cfg = getattr(network, 'test_cfg', None) or {}
+    if 'use_image_labels' in test_cfg and test_cfg.get('output') != 'seg':
+        test_cfg['use_image_labels'] = tagged
+    elif tagged:
+        raise UsageError(
+            f'The {type(network).__name__} segments without tags, which only class activation maps '
+            'need: leave tags out.'
+        )

@@ -1,0 +1,109 @@
+"""infer.py: the files, the command line, resuming, messages."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from mmwsss.engine.launch import run_tool
+from mmwsss.evaluation import read_cam_file
+from tests.tiny_models import CAM_MODEL, save_photos, save_training, save_video
+
+pytestmark = pytest.mark.stack
+TOOL = Path(__file__).parents[2] / 'tools/infer.py'
+TAGS = {'a.png': ['cat'], 'b.png': [], 'c.png': ['dog']}
+
+
+@pytest.fixture(scope='module')
+def tool():
+    spec = importlib.util.spec_from_file_location('infer', TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp('infer')
+    save_training(root / 'work', CAM_MODEL)
+    save_photos(root / 'photos', list(TAGS))
+    (root / 'tags.json').write_text(json.dumps(TAGS))
+    return root
+
+
+def run(tool, *words):
+    run_tool(tool.make_parser(), tool.infer, [*map(str, words), '--device', 'cpu'])
+
+
+def count(out_dir):
+    return {path.name: len(list(path.iterdir())) for path in out_dir.iterdir()}
+
+
+def test_folder_by_a_work_dir(tool, folder, tmp_path, capsys):
+    words = [folder / 'photos', '--work-dir', folder / 'work', '--out-dir', tmp_path / 'out']
+    run(tool, *words, '--batch-size', '2')
+    assert count(tmp_path / 'out') == dict(masks=3, overlays=3)
+    assert f'3 pictures segmented into {tmp_path / "out"}.\n' in capsys.readouterr().out
+    (tmp_path / 'out/masks/b.png').unlink()
+    run(tool, *words)
+    said = capsys.readouterr().out
+    assert '1 pictures segmented' in said
+    assert 'out, 2 were there already (--overwrite makes them again).' in said
+    run(tool, *words, '--overwrite')
+    assert '3 pictures segmented' in capsys.readouterr().out
+
+
+def test_maps_by_tags(tool, folder, tmp_path):
+    model = [folder / 'work/model.py', folder / 'work/iter_4.pth']
+    run(
+        tool,
+        folder / 'photos',
+        *model,
+        *('--out-dir', tmp_path, '--tags', folder / 'tags.json', '--tta', '--heat-maps'),
+        '--no-names',
+    )
+    assert count(tmp_path) == dict(masks=3, overlays=3, cams=3, heat_maps=3)
+    assert read_cam_file(tmp_path / 'cams/c.npz')[0].tolist() == [1]
+
+
+def test_video(tool, folder, tmp_path):
+    video = save_video(tmp_path / 'walk.avi', 4)
+    out = tmp_path / 'out'
+    run(
+        tool,
+        video,
+        '--work-dir',
+        folder / 'work',
+        '--out-dir',
+        out,
+        '--stride',
+        '3',
+        '--amp',
+        'bf16',
+    )
+    assert sorted(path.name for path in (out / 'masks').iterdir()) == [
+        'walk_000000.png',
+        'walk_000003.png',
+    ]
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['nowhere', '--work-dir', 'work'], 'There is no picture, folder or video nowhere'),
+        (['photos'], 'Give a config and a checkpoint, or the work dir of a pipeline'),
+        (['photos', '--work-dir', 'photos'], 'photos holds no checkpoint of a training'),
+        (['photos', '--work-dir', 'work', '--tags', 'x.csv'], 'x.csv: does not exist'),
+        (['bad.png', '--work-dir', 'work'], 'image bad.png is truncated or no image'),
+        (['photos', '--work-dir', 'work', '--stride', '0'], 'stride must be at least 1'),
+    ],
+)
+def test_a_wrong_call_is_one_sentence(tool, folder, words, message, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / 'bad.png').write_bytes(b'no picture')
+    with pytest.raises(SystemExit, match='2'):
+        run(tool, *words, '--out-dir', 'out')
+    error = capsys.readouterr().err
+    assert error.startswith(f'infer.py: {message}')
+    assert error.count('\n') == 1

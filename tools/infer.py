@@ -1,0 +1,126 @@
+"""Segment pictures, a folder of them or a video with a trained model."""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+from mmengine.config import DictAction
+
+from mmwsss.apis import WSSSInferencer
+from mmwsss.apis.wsss_inferencer import DTYPES
+from mmwsss.datasets import ImageFileError, LabelFileError, MaskError
+from mmwsss.engine.launch import UsageError, run_tool
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the model and how it runs.
+
+    Args:
+        parser: Parser of the tool.
+    """
+    group = parser.add_argument_group('model')
+    group.add_argument(
+        'config', nargs='?', help='config file, or the name of a config of this project'
+    )
+    group.add_argument('checkpoint', nargs='?', help='file or address of the weights')
+    group.add_argument(
+        '--work-dir',
+        metavar='DIR',
+        help='of a pipeline, whose final model is taken, or of a training; in place of config and '
+        'checkpoint',
+    )
+    group.add_argument('--tta', action='store_true', help='test-time augmentation')
+    group.add_argument('--device', help='such as cuda:1 or cpu (the GPU if there is one)')
+    group.add_argument(
+        '--batch-size', type=int, default=1, help='pictures at once, of one size (1)'
+    )
+    group.add_argument(
+        '--amp',
+        nargs='?',
+        const='fp16',
+        choices=list(DTYPES),
+        help='automatic mixed precision (fp16 if no type is named; bf16 for CPUs)',
+    )
+    group.add_argument(
+        '--channels-last', action='store_true', help='layout in which GPUs convolve faster'
+    )
+    group.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='set entries of the config, such as model.test_cfg.bg_score=0.3',
+    )
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog='infer.py',
+        description='Segment pictures: a mask and an overlay of each, and maps where they are '
+        'wanted. A run that was stopped goes on where it was: a picture whose files are there is '
+        'left out.',
+    )
+    parser.add_argument(
+        'input', help='picture, folder with its subfolders, pattern in quotes, video or address'
+    )
+    add_model_options(parser)
+    group = parser.add_argument_group('results')
+    group.add_argument('--out-dir', required=True, help='folder for masks, overlays and maps')
+    group.add_argument(
+        '--tags',
+        metavar='FILE',
+        help='image-level labels, for class activation maps: CSV or JSON, or any source of tags',
+    )
+    group.add_argument('--stride', type=int, default=1, help='of the frames of a video (1)')
+    group.add_argument('--cams', action='store_true', help='write class activation maps, too')
+    group.add_argument(
+        '--heat-maps', action='store_true', help='write pictures of the maps, and the maps'
+    )
+    group.add_argument('--opacity', type=float, default=0.6, help='of the colours, 0 to 1 (0.6)')
+    group.add_argument('--no-names', action='store_true', help='overlays without names of classes')
+    group.add_argument('--overwrite', action='store_true', help='make existing files again')
+    return parser
+
+
+def infer(args: argparse.Namespace) -> None:
+    """Segment what is missing, and say how many pictures that were."""
+    inferencer = WSSSInferencer(
+        args.config,
+        args.checkpoint,
+        work_dir=args.work_dir,
+        device=args.device,
+        tta=args.tta,
+        amp=args.amp,
+        channels_last=args.channels_last,
+        cfg_options=args.cfg_options,
+    )
+    made = kept = 0
+    try:
+        for result in inferencer.stream(
+            args.input,
+            batch_size=args.batch_size,
+            tags=args.tags,
+            stride=args.stride,
+            out_dir=args.out_dir,
+            overwrite=args.overwrite,
+            cams=args.cams,
+            heat_maps=args.heat_maps,
+            opacity=args.opacity,
+            with_labels=not args.no_names,
+        ):
+            made, kept = made + (result.mask is not None), kept + (result.mask is None)
+    except (ImageFileError, LabelFileError, MaskError, OSError) as error:
+        raise UsageError(str(error)) from error
+    except torch.cuda.OutOfMemoryError as error:
+        raise UsageError(
+            f'The memory of the GPU is full (--batch-size {args.batch_size}): take a smaller '
+            'batch, --amp, or no --tta; what is finished stays.'
+        ) from error
+    note = f', {kept} were there already (--overwrite makes them again)' if kept else ''
+    print(f'{made} pictures segmented into {args.out_dir}{note}.')
+
+
+if __name__ == '__main__':
+    run_tool(make_parser(), infer)
