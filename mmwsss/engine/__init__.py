@@ -1,6 +1,6 @@
 """What drives a training: optimiser groups and hooks."""
 
-from .hooks import ExactResumeHook
+from .hooks import ExactResumeHook, FreezeHook
 from .optimizers import WeakOptimWrapperConstructor
 
-__all__ = ['ExactResumeHook', 'WeakOptimWrapperConstructor']
+__all__ = ['ExactResumeHook', 'FreezeHook', 'WeakOptimWrapperConstructor']

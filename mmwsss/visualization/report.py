@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import os
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from mmwsss.utils import atomic_write
-
 from .overlay import IGNORE_COLOR
+from .pages import write_page
 from .report_curves import loss_plots, threshold_plot
 from .report_data import ReportData, StageReport
 from .report_pictures import picture_rows
 from .report_tables import class_bars, final_sentence, measured, stage_table, table_notes
 
 __all__ = ['ReportData', 'StageReport', 'write_report']
-
-TEMPLATES = Path(__file__).with_name('templates')
 
 
 def _contents(data: ReportData, split: str, num_pictures: int) -> dict[str, Any]:
@@ -61,13 +55,4 @@ def write_report(
     """
     if num_pictures < 0:
         raise ValueError(f'write_report: num_pictures must be at least 0, got {num_pictures}.')
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template('report.html').render(_contents(data, split, num_pictures))
-    with atomic_write(path, 'w') as file:
-        file.write(page)
+    write_page(path, 'report.html', _contents(data, split, num_pictures))

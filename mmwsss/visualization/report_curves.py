@@ -112,24 +112,34 @@ def _loss_entries(path: Path) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def read_losses(logs: Sequence[Path]) -> dict[str, tuple[NDArray, NDArray]]:
-    """Return the losses of a training by their names.
+def read_entries(logs: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return the lines of a training's logs that hold losses, in the order of its steps.
 
     A later file counts from its first step on: what the training did after the checkpoint from
     which it was resumed is gone.
 
     Args:
         logs: ``scalars.json`` files, oldest first.
-
-    Returns:
-        Steps and values ``(n,)``; finite values only. A loss that is the only part of ``loss``
-        is left out.
     """
     entries: list[dict[str, Any]] = []
     for path in filter(os.path.isfile, logs):
         new = sorted(_loss_entries(path), key=lambda entry: entry['step'])
         if new:
             entries = [entry for entry in entries if entry['step'] < new[0]['step']] + new
+    return entries
+
+
+def read_losses(logs: Sequence[Path]) -> dict[str, tuple[NDArray, NDArray]]:
+    """Return the losses of a training by their names.
+
+    Args:
+        logs: ``scalars.json`` files, oldest first, as for :func:`read_entries`.
+
+    Returns:
+        Steps and values ``(n,)``; finite values only. A loss that is the only part of ``loss``
+        is left out.
+    """
+    entries = read_entries(logs)
     losses = {}
     for key in dict.fromkeys(key for entry in entries for key in entry if 'loss' in key):
         points = [(e['step'], float(e[key])) for e in entries if key in e and math.isfinite(e[key])]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 MAPS, MASKS, PREDICTION = 'maps', 'masks', 'prediction'
-_KINDS = dict(MakeCAMs=MAPS, MakeWalks=MAPS, MakePseudoMasks=MASKS, Test=PREDICTION)
+KINDS = dict(MakeCAMs=MAPS, MakeWalks=MAPS, MakePseudoMasks=MASKS, Test=PREDICTION)
 SUFFIXES = {MAPS: '.npz', MASKS: '.png', PREDICTION: '.png'}
 # Tableau's ten, which are told apart on white and on black
 COLORS = (
@@ -58,7 +58,7 @@ class StageReport:
     @property
     def kind(self) -> str | None:
         """``maps``, ``masks``, ``prediction``, or None for what is none of these."""
-        return _KINDS.get(self.type)
+        return KINDS.get(self.type)
 
 
 @dataclass(frozen=True)

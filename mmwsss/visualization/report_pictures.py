@@ -87,8 +87,16 @@ def jpeg_uri(picture: NDArray[np.uint8]) -> str:
     return f'data:image/jpeg;base64,{base64.b64encode(content).decode()}'
 
 
-def _shrink(picture: NDArray, interpolation: int = cv2.INTER_AREA) -> NDArray:
-    """Return a picture ``(H, W)`` or ``(H, W, 3)`` no wider than it is shown."""
+def shrink(picture: NDArray, interpolation: int = cv2.INTER_AREA) -> NDArray:
+    """Return a picture no wider than it is shown.
+
+    Args:
+        picture: Picture, map or mask.
+        interpolation: OpenCV's, nearest for masks.
+
+    Shapes:
+        picture: ``(H, W)`` or ``(H, W, 3)``.
+    """
     height, width = picture.shape[:2]
     if width <= WIDTH:
         return picture
@@ -96,30 +104,65 @@ def _shrink(picture: NDArray, interpolation: int = cv2.INTER_AREA) -> NDArray:
     return cv2.resize(picture, size, interpolation=interpolation)
 
 
-class _Painter:
-    """Paints the files of one image."""
+class Painter:
+    """Reads and paints the files of one image.
+
+    Args:
+        path: The image.
+        palette: RGB of every class.
+
+    Raises:
+        ImageFileError: the image cannot be read.
+    """
 
     def __init__(self, path: Path, palette: Sequence[Sequence[int]]) -> None:
         self.path = path
         image = decode_image(path.read_bytes(), str(path))[..., ::-1]
         self.size = image.shape[:2]
-        self.image = _shrink(np.ascontiguousarray(image))
+        self.image = shrink(np.ascontiguousarray(image))
         self.palette = palette
         self.tags: list[int] | None = None
         self.undecided = False
 
     def paint(self, kind: str, path: Path) -> NDArray[np.uint8]:
-        """Paint a file, and learn the tags from maps, or else from the truth."""
-        return self._maps(path) if kind == MAPS else self._mask(path, is_truth=kind == TRUTH)
+        """Read and paint a file.
 
-    def _maps(self, path: Path) -> NDArray[np.uint8]:
+        Args:
+            kind: ``maps``, ``masks``, ``prediction`` or ``truth``.
+            path: The file.
+
+        Raises:
+            ValueError: it is damaged, or of another image.
+        """
+        if kind != MAPS:
+            return self.paint_mask(self.read_mask(path, is_truth=kind == TRUTH))
+        # the largest value of a pixel decides about it in a mask, too
+        return self.paint_map(self.read_maps(path)[1].max(axis=0, initial=0))
+
+    def read_maps(self, path: Path) -> tuple[NDArray[np.int64], NDArray]:
+        """Return keys ``(n,)`` and maps ``(n, H, W)`` of a file, and learn the tags from them.
+
+        Args:
+            path: The file.
+
+        Raises:
+            CAMFileError: it is damaged, or of another image.
+        """
         keys, cams = read_cam_file(path, len(self.palette))
         check_cam_size(path, cams, self.path, self.size)
         self.tags = keys.tolist()
-        # the largest value of a pixel decides about it in a mask, too
-        return draw_cam(self.image, _shrink(cams.max(axis=0, initial=0).astype(np.float32)))
+        return keys, cams
 
-    def _mask(self, path: Path, *, is_truth: bool) -> NDArray[np.uint8]:
+    def read_mask(self, path: Path, *, is_truth: bool) -> NDArray[np.uint8]:
+        """Return a mask ``(H, W)``, and learn the tags from the truth where there are no maps.
+
+        Args:
+            path: The file.
+            is_truth: Whether it is the true mask.
+
+        Raises:
+            MaskError: it is damaged, or of another image.
+        """
         mask, values = read_mask(path, len(self.palette))
         if mask.shape != self.size:
             raise MaskError(
@@ -129,10 +172,24 @@ class _Painter:
         self.undecided |= IGNORE_INDEX in values
         if is_truth and self.tags is None:
             self.tags = [value - 1 for value in values if value not in (0, IGNORE_INDEX)]
-        return draw_mask(self.image, _shrink(mask, cv2.INTER_NEAREST), self.palette)
+        return mask
+
+    def paint_map(self, cam: NDArray) -> NDArray[np.uint8]:
+        """Paint a normalised map ``(H, W)`` over the image."""
+        return draw_cam(self.image, shrink(cam.astype(np.float32)))
+
+    def paint_mask(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Paint a mask ``(H, W)`` over the image."""
+        return draw_mask(self.image, shrink(mask, cv2.INTER_NEAREST), self.palette)
 
 
-def _files(folder: Path | None, suffix: str) -> dict[str, Path]:
+def files_by_name(folder: Path | None, suffix: str) -> dict[str, Path]:
+    """Return the files of a folder by the name of the image, none without a folder.
+
+    Args:
+        folder: The folder.
+        suffix: Of the files.
+    """
     if folder is None:
         return {}
     return {path.stem: path for path in Path(folder).glob(f'[!.]*{suffix}')}
@@ -149,7 +206,7 @@ class _Column(NamedTuple):
 def _columns(data: ReportData, split: str) -> list[_Column]:
     """Return the stages that have files of a split."""
     columns = [
-        _Column(stage.name, stage.kind, _files(stage.folders[split], SUFFIXES[stage.kind]))
+        _Column(stage.name, stage.kind, files_by_name(stage.folders[split], SUFFIXES[stage.kind]))
         for stage in data.stages
         if stage.kind is not None and split in stage.folders
     ]
@@ -175,13 +232,13 @@ def picture_rows(data: ReportData, split: str, number: int) -> PictureGrid | Non
         return None
     images = {image_id(name): Path(folder, name) for name in list_image_files(str(folder))}
     names = set(images).intersection(*(column.files for column in columns))
-    truth = _files(data.masks.get(split), SUFFIXES[MASKS])
+    truth = files_by_name(data.masks.get(split), SUFFIXES[MASKS])
     if names.intersection(truth):
         names = names.intersection(truth)
         columns.append(_Column(TRUTH, TRUTH, truth))
     rows, undecided = [], False
     for name in spread(sorted(names), number):
-        painter = _Painter(images[name], data.palette)
+        painter = Painter(images[name], data.palette)
         painted = [painter.paint(column.kind, column.files[name]) for column in columns]
         pictures = [jpeg_uri(picture) for picture in (painter.image, *painted)]
         rows.append(PictureRow(name, painter.tags or [], pictures))
