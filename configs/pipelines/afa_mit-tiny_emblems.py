@@ -1,4 +1,4 @@
-"""AFA on Emblems, tiny: a classifier, the CAM baseline from its backbone, and AFA from the baseline's."""
+"""AFA on Emblems, tiny: a classifier, the CAM baseline from its backbone, AFA from that one."""
 
 title = 'AFA, tiny MiT, Emblems'
 data_root = 'data/emblems'
@@ -33,6 +33,16 @@ stages = [
     ),
     dict(type='MakeCAMs', name='cam_maps', model='cam', splits=['val']),
     dict(type='Train', name='afa', config='configs/afa/afa_mit-tiny_emblems.py', pretrained='cam'),
+    # the scales are the model's own
+    dict(type='MakeCAMs', name='afa_maps', model='afa', splits=['val'], single_scale=True),
+    dict(
+        type='RefineMaps',
+        name='par_maps',
+        cams='afa_maps',
+        splits=['val'],
+        # as far as the published distances reach in an image of 384
+        par=dict(num_iters=5, dilations=[1, 2, 4, 8]),
+    ),
     dict(
         type='Test',
         name='cams',

@@ -20,6 +20,21 @@ stages = [
     dict(type='DrawEmblems', name='data', data_root=data_root),
     dict(type='Train', name='apc', config='configs/apc/apc_vit-tiny_emblems.py'),
     dict(
+        type='MakeCAMs',
+        name='apc_maps',
+        model='apc',
+        splits=['val'],
+        options={'tta_model.type': 'CAMTTAModel'},
+    ),
+    dict(
+        type='RefineMaps',
+        name='par_maps',
+        cams='apc_maps',
+        splits=['val'],
+        # as far as the published distances reach in an image of 384
+        par=dict(num_iters=5, dilations=[1, 2, 4, 8]),
+    ),
+    dict(
         type='Test',
         name='cams',
         title='class activation maps of apc',

@@ -29,6 +29,14 @@ stages = [
     ),
     dict(type='MakeCAMs', name='seam_maps', title='CAMs of SEAM', model='seam', splits=both),
     dict(
+        type='RefineMaps',
+        name='par_maps',
+        cams='seam_maps',
+        splits=['val'],
+        # as far as the published distances reach in an image of 384
+        par=dict(num_iters=5, dilations=[1, 2, 4, 8]),
+    ),
+    dict(
         type='MakeAffinityLabels',
         name='labels',
         title='affinity labels',

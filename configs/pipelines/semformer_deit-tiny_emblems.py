@@ -46,6 +46,14 @@ stages = [
         splits=both,
     ),
     dict(
+        type='RefineMaps',
+        name='par_maps',
+        cams='semformer_maps',
+        splits=['val'],
+        # as far as the published distances reach in an image of 384
+        par=dict(num_iters=5, dilations=[1, 2, 4, 8]),
+    ),
+    dict(
         type='MakeAffinityLabels',
         name='labels',
         title='affinity labels',

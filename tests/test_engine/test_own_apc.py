@@ -7,8 +7,7 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS, MODELS
 from PIL import Image
 
-from mmwsss.engine.pipeline.own_data import apply_command
-from tests.test_engine.test_own_data import CLASSES, ROOT, SHORT, make_photos, own, run
+from tests.test_engine.test_own_data import CLASSES, ROOT, SHORT, make_photos, own, run, run_test
 from tests.weak_data import make_image, save_image
 
 pytestmark = pytest.mark.stack
@@ -52,10 +51,7 @@ def test_a_folder_is_trained_on_and_new_pictures_are_segmented(tmp_path, monkeyp
     work = tmp_path / 'work'
     run('train', work / 'configs/apc.py', '--work-dir', work / 'apc')
     save_image(tmp_path / 'new/x.png', make_image([1], (101, 67), 0)[0])
-    words = apply_command(str(work / 'configs/apc.py'), f'{work}/apc/iter_2.pth')
-    replaced = dict(masks=tmp_path / 'out', painted=tmp_path / 'painted')
-    words = [replaced.get(word, word.replace('NEW_FOLDER', f'{tmp_path}/new')) for word in words]
-    run('test', *words[2:], '--work-dir', tmp_path / 'log')
+    run_test(tmp_path, 'apc')
     with Image.open(tmp_path / 'out/x.png') as mask:
         assert mask.size == (67, 101)
         assert set(np.unique(mask)) <= {0, 1, 2}

@@ -16,7 +16,7 @@ from PIL import Image
 from mmwsss.datasets import ImageEntry, image_id, read_mask
 from mmwsss.engine import launch
 from mmwsss.engine.launch import UsageError
-from mmwsss.engine.pipeline.own_data import apply_command, own_pipeline
+from mmwsss.engine.pipeline.own_data import own_pipeline
 from mmwsss.engine.pipeline.own_folder import check_folder
 from mmwsss.engine.pipeline.own_images import fit_images
 from mmwsss.engine.pipeline.own_schedule import MIN_ITERS, set_schedule
@@ -134,6 +134,8 @@ def config_of(root, name):
 
 def test_the_pipeline_is_that_of_the_template_without_its_data(folder):
     cfg = own(folder)
+    assert Path(cfg.apply[1]).name == 'infer.py'
+    assert cfg.apply[2:5] == ['NEW_FOLDER', '--work-dir', str(folder / 'work')]
     assert cfg.classes == list(CLASSES)
     assert [stage.type for stage in cfg.stages] == [
         'Train',
@@ -548,6 +550,14 @@ def run(name, *words):
     launch.run_tool(tool.make_parser(), getattr(tool, name), [str(word) for word in words])
 
 
+def run_test(folder, stage, *words):
+    """Segment the pictures in ``new`` by the config of a stage, without tags and masks."""
+    work, key = folder / 'work', 'test_dataloader.dataset.data_prefix.img_path'
+    words = [*words, '--out', folder / 'out', '--work-dir', folder / 'log']
+    words += ['--cfg-options', f'{key}={folder}/new']
+    run('test', work / f'configs/{stage}.py', work / f'{stage}/iter_2.pth', *words)
+
+
 @pytest.mark.filterwarnings('ignore')  # MMEngine's, of small trainings
 def test_a_folder_is_trained_on_and_new_pictures_are_segmented(folder, monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
@@ -562,11 +572,7 @@ def test_a_folder_is_trained_on_and_new_pictures_are_segmented(folder, monkeypat
         run('train', work / f'configs/{stage}.py', '--work-dir', work / stage)
     save_image(folder / 'new/sub/x.png', make_image([1], (300, 200), 0)[0])
     save_image(folder / 'new/y.jpg', make_image([2], (30, 40), 1)[0])
-    words = apply_command(str(work / 'configs/segmentation.py'), f'{work}/segmentation/iter_2.pth')
-    replaced = dict(masks=folder / 'out', painted=folder / 'painted')
-    words = [replaced.get(word, word.replace('NEW_FOLDER', f'{folder}/new')) for word in words]
-    assert words[:2] == ['python', 'tools/test.py']
-    run('test', *words[2:], '--work-dir', folder / 'log')
+    run_test(folder, 'segmentation', '--show-dir', folder / 'painted')
     sizes = {}
     for path in (folder / 'out').iterdir():
         with Image.open(path) as mask:

@@ -30,16 +30,22 @@ WEIGHTS = (
     'deit-s_class-token',
     'vit-b_in21k-in1k_384',
 )
-APC = 'apc cams test test_crf'
-AFA = 'afa cams affinity_cams test test_crf'
+APC = 'apc {}cams test test_crf'
+AFA = 'afa {}cams affinity_cams test test_crf'
 SEAM = [name for name in NAMES if name.startswith('seam')]
-STAGES['seam_r38-tiny_emblems'] = f'data cam cam_maps {STAGES["seam_r38_voc"]}'
-SEMFORMER = 'semformer semformer_maps labels {}boundary walks masks segmentation test'
-STAGES['semformer_deit-s_voc'] = f'caae {SEMFORMER.format("")}'
-STAGES['semformer_deit-tiny_emblems'] = f'data cam cam_maps caae {SEMFORMER.format("classifier ")}'
-STAGES['afa_mit-b1_voc'] = AFA
-STAGES['afa_mit-tiny_emblems'] = f'data classifier cam cam_maps {AFA}'
-STAGES.update({'apc_vit-b_voc': APC, 'apc_vit-tiny_emblems': f'data {APC}'})
+STAGES['seam_r38-tiny_emblems'] = (
+    'data cam cam_maps seam seam_maps par_maps labels affinity walks masks segmentation test'
+)
+SEMFORMER = 'semformer semformer_maps {}boundary walks masks segmentation test'
+STAGES['semformer_deit-s_voc'] = f'caae {SEMFORMER.format("labels ")}'
+STAGES['semformer_deit-tiny_emblems'] = (
+    f'data cam cam_maps caae {SEMFORMER.format("par_maps labels classifier ")}'
+)
+STAGES['afa_mit-b1_voc'] = AFA.format('')
+STAGES['afa_mit-tiny_emblems'] = f'data classifier cam cam_maps {AFA.format("afa_maps par_maps ")}'
+STAGES['apc_vit-b_voc'] = APC.format('')
+STAGES['apc_vit-tiny_emblems'] = f'data {APC.format("apc_maps par_maps ")}'
+STAGES['vit-pcm_vit-tiny_emblems'] = 'data vit-pcm vit-pcm_maps par_maps masks'
 
 
 @pytest.fixture(scope='module')

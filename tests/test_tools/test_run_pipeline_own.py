@@ -83,9 +83,9 @@ def test_from_tags_to_the_masks_of_new_pictures(folder, capfd):
     save_image(folder / 'new/deep/x.jpg', make_image([1], (300, 200), 7)[0])
     words = shlex.split(command.replace('NEW_FOLDER', 'new'))[2:]
     subprocess.run([sys.executable, *words], check=True, capture_output=True)
-    with Image.open(folder / 'masks/x.png') as mask:
+    with Image.open(folder / 'out/masks/deep/x.png') as mask:
         assert mask.size == (200, 300) and set(np.unique(mask)) <= {0, 1, 2}
-    assert len(list((folder / 'painted').rglob('*.png'))) == 1
+    assert (folder / 'out/overlays/deep/x.jpg').is_file()
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,7 @@ model = dict(
         # stride 8 where the paper has 16: at 16 an emblem is hardly larger than a cell
         strides=[4, 2, 1, 1],
         sr_ratios=[8, 4, 2, 1],
-        # as in cam_mit-tiny.py, with the pooling of the head
-        drop_path_rate=0.4,
+        drop_path_rate=0.1,
         norm_cfg=dict(type='LN', eps=1e-6),
         embed_norm_cfg=dict(type='LN', eps=1e-5),
         attention_blocks=(-2, -1),
@@ -50,9 +49,9 @@ model = dict(
     loss_affinity=dict(type='AffinityMatrixLoss', loss_weight=0.1),
     # 1e-7 of the energy itself, times 0.01
     loss_reg=dict(type='DenseEnergyLoss', loss_weight=1e-9),
-    # Background scores lie around the best one of the baseline's maps, as the paper's do. Drop path
-    # makes maps peaks on emblems, so these are lower.
-    train_cfg=dict(warmup_iters=50, switch_iters=200, bg_scores=(0.03, 0.1), par_iters=10),
-    test_cfg=dict(mode='whole', output='seg', bg_score=0.06, use_image_labels=True),
+    # Background scores lie around the best one of the baseline's maps, as the paper's do: its maps
+    # are peaks on emblems, so these are lower.
+    train_cfg=dict(warmup_iters=50, switch_iters=800, bg_scores=(0.06, 0.2), par_iters=10),
+    test_cfg=dict(mode='whole', output='seg', bg_score=0.1, use_image_labels=True),
 )
 tta_model = dict(type='ScaleMaxTTAModel', scales=(1.0, 0.5, 0.75), long_side=128)

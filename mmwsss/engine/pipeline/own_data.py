@@ -82,26 +82,22 @@ def final_model(stages: Sequence[Mapping[str, Any]]) -> str:
     return [*trained, *(name for name in tested if name in trained)][-1]
 
 
-def apply_command(config: str, checkpoint: str, tools: Path = Path('tools')) -> list[str]:
+def apply_command(work_dir: str, tools: Path = Path('tools')) -> list[str]:
     """Return the command line that segments a folder of new pictures.
 
     Args:
-        config: Config of the final model.
-        checkpoint: Its checkpoint.
+        work_dir: Folder of the pipeline, whose final model is taken.
         tools: Folder of the tools.
 
     Example:
-        >>> command = apply_command('work/configs/segmentation.py', 'work/seg/iter_9.pth')
-        >>> command[:4]
-        ['python', 'tools/test.py', 'work/configs/segmentation.py', 'work/seg/iter_9.pth']
-        >>> ' '.join(command[4:6])
-        '--cfg-options test_dataloader.dataset.data_prefix.img_path=NEW_FOLDER'
-        >>> ' '.join(command[6:])
-        '--out masks --show-dir painted'
+        >>> command = apply_command('work_dirs/animals')
+        >>> command[:5]
+        ['python', 'tools/infer.py', 'NEW_FOLDER', '--work-dir', 'work_dirs/animals']
+        >>> command[5:]
+        ['--out-dir', 'out']
     """
-    new = 'test_dataloader.dataset.data_prefix.img_path=NEW_FOLDER'
-    start = ['python', readable(tools / 'test.py'), config, checkpoint]
-    return [*start, '--cfg-options', new, '--out', 'masks', '--show-dir', 'painted']
+    start = ['python', readable(tools / 'infer.py'), 'NEW_FOLDER']
+    return [*start, '--work-dir', work_dir, '--out-dir', 'out']
 
 
 class _Writer:
@@ -109,7 +105,6 @@ class _Writer:
 
     def __init__(self, data: OwnData, work_dir: str, final: str, tools: Path) -> None:
         self.data, self.work_dir, self.final, self.tools = data, work_dir, final, tools
-        self.configs: dict[str, str] = {}
         self.checkpoints: dict[str, str] = {}
 
     def stage(self, stage: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,7 +113,7 @@ class _Writer:
         if 'splits' in out:
             out['splits'] = [SPLIT]
         if out['type'] == 'Train':
-            out['config'] = self.configs[out['name']] = self.config(out)
+            out['config'] = self.config(out)
             out.pop('options', None)
         return out
 
@@ -250,7 +245,7 @@ def own_pipeline(
             splits={SPLIT: split},
             stages=own_stages,
             notes=list(folder.notes),
-            apply=apply_command(writer.configs[final], writer.checkpoints[final], tools),
+            apply=apply_command(work_dir, tools),
         ),
         filename=template.filename,
     )

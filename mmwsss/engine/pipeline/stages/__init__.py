@@ -7,6 +7,7 @@ from .make_cams import MakeCAMs
 from .make_pseudo_masks import MakePseudoMasks
 from .make_walks import MakeWalks
 from .model_stage import ModelStage
+from .refine_maps import RefineMaps
 from .test import Test
 from .train import Train
 
@@ -18,6 +19,7 @@ __all__ = [
     'MakePseudoMasks',
     'MakeWalks',
     'ModelStage',
+    'RefineMaps',
     'Test',
     'Train',
 ]
