@@ -135,8 +135,8 @@ def test_pipeline_killed_in_every_stage_ends_as_one_that_is_left_alone(left_alon
     assert sum(within) >= 3
     assert end_of(start(tmp_path)) == 0, (tmp_path / 'out.log').read_text()
     expected, found = files(left_alone), files(tmp_path)
-    assert len(expected) == 16 * 4 + 6
+    assert len(expected) == 16 * 5 + 6
     assert expected.keys() == found.keys()
     assert [name for name in expected if expected[name] != found[name]] == []
     assert figures(tmp_path) == figures(left_alone)
-    assert len(figures(tmp_path)[1]) == 11
+    assert len(figures(tmp_path)[1]) == 12

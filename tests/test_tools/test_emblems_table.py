@@ -123,7 +123,9 @@ def test_data_that_cannot_be_drawn_end_it(toys, capsys):
 
 def test_interruption_ends_what_runs(toys):
     program = (
-        'import importlib.util, pathlib, sys\n'
+        'import importlib.util, pathlib, signal, sys\n'
+        # one that is started in the background may be told to ignore it
+        'signal.signal(signal.SIGINT, signal.default_int_handler)\n'
         f'spec = importlib.util.spec_from_file_location("t", {str(ROOT / TOOL)!r})\n'
         'tool = importlib.util.module_from_spec(spec)\nspec.loader.exec_module(tool)\n'
         'tool.TOOLS = pathlib.Path("tools")\n'
