@@ -17,11 +17,15 @@ FILES = {'apc_vit-tiny': 'apc_vit-tiny_emblems', 'vit-pcm': 'vit-pcm_vit-tiny_em
 @cache
 def _model(name: str) -> ConfigDict:
     model = Config.fromfile(CONFIGS / f'{FILES[name]}.py').model
-    model.backbone.update(embed_dims=16, img_size=32)
+    model.data_preprocessor.update(mean=[127.5] * 3, std=[127.5] * 3)
+    model.backbone.update(embed_dims=16, num_heads=2, img_size=32, init_cfg=None)
     model.neck.update(in_channels=16, hidden_channels=4)
     model.cam_head.update(in_channels=16, num_classes=4)
     if model.decode_head:
-        model.decode_head.update(in_channels=[16] * 4, channels=8, num_classes=4)
+        model.decode_head.update(in_channels=[16] * 3, channels=8, num_classes=4)
+        # masks in which all of class, background and ignored pixels occur
+        model.thresholds = (0.35, 0.55)
+        model.refiner.update(num_iters=5, dilations=(1, 2, 4, 8))
     return model
 
 

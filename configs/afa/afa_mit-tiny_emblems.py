@@ -8,30 +8,23 @@ _base_ = [
 ]
 
 max_iters = 1200
-train_pipeline = [
-    dict(type='LoadImageChecked'),
-    dict(type='RandomScaleImage', min_factor=0.5, max_factor=1.5),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='CropWithValidBox', crop_size=(128, 128)),
-    dict(type='PackWeakInputs'),
-]
 model = dict(
     # the baseline's backbone takes the place of the ImageNet weights that the paper starts from
     backbone=dict(
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/cam_mit-tiny_emblems/iter_600.pth',
+            checkpoint='work_dirs/cam_mit-tiny_emblems/iter_1000.pth',
             prefix='backbone.',
         )
     )
 )
-train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(batch_size=8, dataset=dict(pipeline={{_base_.scaled_train_pipeline}}))
 # ScaleMaxTTAModel makes the views itself
 tta_pipeline = {{_base_.eval_pipeline}}
 # What is pretrained learns at a tenth of the rate, as in the paper. Faster, its maps soon lose the
 # emblems.
 optim_wrapper = dict(
-    optimizer=dict(lr=2e-4),
+    optimizer=dict(lr=4e-4),
     constructor='WeakOptimWrapperConstructor',
     paramwise_cfg=dict(
         new=['cam_head', 'affinity_head', 'decode_head'], bias_lr_mult=1.0, bias_decay_mult=1.0

@@ -9,6 +9,7 @@ model = dict(
     decode_head=None,
     test_cfg=dict(output='cam'),
 )
+optim_wrapper = dict(paramwise_cfg=dict(new=['neck', 'cam_head']))
 tta_model = dict(type='CAMTTAModel')
 test_evaluator = [
     dict(type='IoUMetric', iou_metrics=['mIoU']),

@@ -7,15 +7,15 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-# a transformer learns more slowly than the convolutions of cam_r38-tiny_emblems.py
-max_iters = 2000
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+max_iters = 1000
+train_dataloader = dict(dataset=dict(pipeline={{_base_.scaled_train_pipeline}}))
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, begin=0, end=100, by_epoch=False),
-    dict(type='PolyLR', power=0.9, eta_min=0.0, begin=100, end=max_iters + 1, by_epoch=False),
+    dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),
+    dict(type='PolyLR', power=0.9, eta_min=0.0, begin=50, end=max_iters + 1, by_epoch=False),
 ]
 train_cfg = dict(max_iters=max_iters)
-default_hooks = dict(checkpoint=dict(interval=1000))
+default_hooks = dict(checkpoint=dict(interval=max_iters))
 test_evaluator = [
     dict(type='IoUMetric', iou_metrics=['mIoU']),
     dict(type='CAMMetric'),

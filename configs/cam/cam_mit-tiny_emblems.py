@@ -7,15 +7,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-max_iters = 600
-train_pipeline = [
-    dict(type='LoadImageChecked'),
-    # maps are made at several sizes, all of which a transformer has to have seen
-    dict(type='RandomScaleImage', min_factor=0.5, max_factor=1.5),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='CropWithValidBox', crop_size=(128, 128)),
-    dict(type='PackWeakInputs'),
-]
+max_iters = 1000
 model = dict(
     backbone=dict(
         init_cfg=dict(
@@ -25,8 +17,8 @@ model = dict(
         )
     )
 )
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+train_dataloader = dict(dataset=dict(pipeline={{_base_.scaled_train_pipeline}}))
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),
     dict(type='PolyLR', power=0.9, eta_min=0.0, begin=50, end=max_iters + 1, by_epoch=False),

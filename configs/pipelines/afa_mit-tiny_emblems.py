@@ -31,7 +31,8 @@ stages = [
         config='configs/cam/cam_mit-tiny_emblems.py',
         pretrained='classifier',
     ),
-    dict(type='MakeCAMs', name='cam_maps', model='cam', splits=['val']),
+    # maps of other sizes make it worse
+    dict(type='MakeCAMs', name='cam_maps', model='cam', splits=['val'], single_scale=True),
     dict(type='Train', name='afa', config='configs/afa/afa_mit-tiny_emblems.py', pretrained='cam'),
     # the scales are the model's own
     dict(type='MakeCAMs', name='afa_maps', model='afa', splits=['val'], single_scale=True),

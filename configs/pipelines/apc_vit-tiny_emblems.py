@@ -1,4 +1,4 @@
-"""APC on Emblems, tiny: one training from scratch."""
+"""APC on Emblems, tiny: the CAM baseline, APC from its backbone."""
 
 title = 'APC, tiny ViT, Emblems'
 data_root = 'data/emblems'
@@ -18,7 +18,14 @@ crf = dict(
 )
 stages = [
     dict(type='DrawEmblems', name='data', data_root=data_root),
-    dict(type='Train', name='apc', config='configs/apc/apc_vit-tiny_emblems.py'),
+    # the baseline, whose backbone takes the place of the ImageNet weights that the paper has
+    dict(
+        type='Train',
+        name='cam',
+        title='CAM baseline',
+        config='configs/cam/cam_deit-tiny_emblems.py',
+    ),
+    dict(type='Train', name='apc', config='configs/apc/apc_vit-tiny_emblems.py', pretrained='cam'),
     dict(
         type='MakeCAMs',
         name='apc_maps',

@@ -1,4 +1,4 @@
-"""ViT-PCM on Emblems, tiny: one training from scratch, maps and pseudo masks."""
+"""ViT-PCM on Emblems, tiny: the CAM baseline, ViT-PCM from its backbone, pseudo masks."""
 
 title = 'ViT-PCM, tiny ViT, Emblems'
 data_root = 'data/emblems'
@@ -12,7 +12,19 @@ splits = dict(
 )
 stages = [
     dict(type='DrawEmblems', name='data', data_root=data_root),
-    dict(type='Train', name='vit-pcm', config='configs/apc/vit-pcm_vit-tiny_emblems.py'),
+    # the baseline, whose backbone takes the place of the ImageNet weights that the paper has
+    dict(
+        type='Train',
+        name='cam',
+        title='CAM baseline',
+        config='configs/cam/cam_deit-tiny_emblems.py',
+    ),
+    dict(
+        type='Train',
+        name='vit-pcm',
+        config='configs/apc/vit-pcm_vit-tiny_emblems.py',
+        pretrained='cam',
+    ),
     dict(type='MakeCAMs', name='vit-pcm_maps', model='vit-pcm', splits=['val']),
     dict(
         type='RefineMaps',

@@ -13,11 +13,12 @@ model = dict(
     backbone=dict(
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/cam_deit-tiny_emblems/iter_2000.pth',
+            checkpoint='work_dirs/cam_deit-tiny_emblems/iter_1000.pth',
             prefix='backbone.',
         )
     )
 )
+train_dataloader = dict(dataset=dict(pipeline={{_base_.scaled_train_pipeline}}))
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),

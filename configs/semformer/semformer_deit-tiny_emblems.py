@@ -13,12 +13,12 @@ model = dict(
     backbone=dict(
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/cam_deit-tiny_emblems/iter_2000.pth',
+            checkpoint='work_dirs/cam_deit-tiny_emblems/iter_1000.pth',
             prefix='backbone.',
         )
     )
 )
-train_dataloader = dict(batch_size=8)
+train_dataloader = dict(batch_size=8, dataset=dict(pipeline={{_base_.scaled_train_pipeline}}))
 # paper: SGD, new layers 10 times as fast
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = [

@@ -49,7 +49,8 @@ def test_a_folder_is_trained_on_and_new_pictures_are_segmented(tmp_path, monkeyp
     monkeypatch.setenv('LOCAL_RANK', '0')
     made(tmp_path, 'apc_vit-tiny_emblems')
     work = tmp_path / 'work'
-    run('train', work / 'configs/apc.py', '--work-dir', work / 'apc')
+    for name in ('cam', 'apc'):
+        run('train', work / f'configs/{name}.py', '--work-dir', work / name)
     save_image(tmp_path / 'new/x.png', make_image([1], (101, 67), 0)[0])
     run_test(tmp_path, 'apc')
     with Image.open(tmp_path / 'out/x.png') as mask:

@@ -44,8 +44,8 @@ STAGES['semformer_deit-tiny_emblems'] = (
 STAGES['afa_mit-b1_voc'] = AFA.format('')
 STAGES['afa_mit-tiny_emblems'] = f'data classifier cam cam_maps {AFA.format("afa_maps par_maps ")}'
 STAGES['apc_vit-b_voc'] = APC.format('')
-STAGES['apc_vit-tiny_emblems'] = f'data {APC.format("apc_maps par_maps ")}'
-STAGES['vit-pcm_vit-tiny_emblems'] = 'data vit-pcm vit-pcm_maps par_maps masks'
+STAGES['apc_vit-tiny_emblems'] = f'data cam {APC.format("apc_maps par_maps ")}'
+STAGES['vit-pcm_vit-tiny_emblems'] = 'data cam vit-pcm vit-pcm_maps par_maps masks'
 
 
 @pytest.fixture(scope='module')
@@ -194,7 +194,7 @@ def test_afa_is_tested_by_all_its_outputs(pipeline, tmp_path):
     found = pipeline('afa_mit-tiny_emblems')
     (words,) = words_of(found, 'afa')
     key = 'model.backbone.init_cfg.checkpoint'
-    assert options_of(words)[key] == str(tmp_path / 'work/cam/iter_600.pth')
+    assert options_of(words)[key] == str(tmp_path / 'work/cam/iter_1000.pth')
     outputs = {}
     for stage in ('cams', 'affinity_cams', 'test', 'test_crf'):
         (words,) = words_of(found, stage)

@@ -121,6 +121,16 @@ def test_convolutions_in_front_keep_the_patches(size):
     assert names == {'stem'}
 
 
+def test_a_deeper_stem_has_more_convolutions_of_the_same_strides():
+    network = build(stem_channels=(6, 4), stem_depth=2)
+    convolutions = [m.conv for m in network.stem]
+    assert [c.out_channels for c in convolutions] == [6, 6, 4, 4]
+    assert [c.stride for c in convolutions] == [(2, 2), (1, 1)] * 2
+    with torch.no_grad():
+        (found,) = network(torch.randn(2, 3, 16, 12))
+    assert found.shape == (2, 8, 4, 3)
+
+
 def test_a_patch_lies_where_its_pixels_are():
     network = build(num_layers=1, num_class_tokens=2)
     # without attention a token knows its own patch alone

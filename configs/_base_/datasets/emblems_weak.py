@@ -11,6 +11,14 @@ train_pipeline = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackWeakInputs'),
 ]
+# for transformers: maps are made at several sizes, all of which they have to have seen
+scaled_train_pipeline = [
+    dict(type='LoadImageChecked'),
+    dict(type='RandomScaleImage', min_factor=0.5, max_factor=1.5),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='CropWithValidBox', crop_size=crop_size),
+    dict(type='PackWeakInputs'),
+]
 # one image alone, as init_model and inference_model take it
 test_pipeline = [dict(type='LoadImageChecked'), dict(type='PackWeakInputs')]
 eval_pipeline = [

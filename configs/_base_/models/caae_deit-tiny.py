@@ -20,6 +20,7 @@ model = dict(
         patch_size=8,
         img_size=128,
         stem_channels=(24, 48),
+        stem_depth=2,
     ),
     embed_head=dict(
         type='ClassEmbedHead', in_channels=96, num_classes=7, embed_channels=32, merge='sum'

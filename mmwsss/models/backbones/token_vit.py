@@ -53,7 +53,7 @@ def resize_positions(positions: Tensor, size: tuple[int, int], new_size: tuple[i
 
 
 def _embedding(
-    embed_dims: int, patch_size: int, stem_channels: Sequence[int]
+    embed_dims: int, patch_size: int, stem_channels: Sequence[int], stem_depth: int
 ) -> tuple[nn.Sequential, PatchEmbed]:
     """Return the convolutions in front of the patches, none by default, and the patches."""
     stride = 2 ** len(stem_channels)
@@ -63,8 +63,11 @@ def _embedding(
             f'{len(stem_channels)} convolutions of stem_channels.'
         )
     channels = [3, *stem_channels]
-    settings = dict(stride=2, padding=1, norm_cfg=dict(type='BN'))
-    stem = nn.Sequential(*(ConvModule(i, o, 3, **settings) for i, o in pairwise(channels)))
+    settings = dict(padding=1, norm_cfg=dict(type='BN'))
+    stem = nn.Sequential()
+    for before, after in pairwise(channels):
+        stem.append(ConvModule(before, after, 3, stride=2, **settings))
+        stem.extend(ConvModule(after, after, 3, **settings) for _ in range(stem_depth - 1))
     return stem, PatchEmbed(
         in_channels=channels[-1],
         embed_dims=embed_dims,
@@ -98,6 +101,7 @@ class TokenViT(BaseModule):
         stem_channels: Channels of convolutions of stride 2 in front of the patches, which learn
             shapes from few images (Xiao et al., NeurIPS 2021, https://arxiv.org/abs/2106.14881);
             a patch stays as large as it is.
+        stem_depth: Convolutions of each of these widths, the first of which has the stride.
         class_positions: Whether each class token has a position of its own.
         out_indices: Blocks whose patch tokens are returned, negative from the end. The last
             block's go through the last norm.
@@ -127,6 +131,7 @@ class TokenViT(BaseModule):
         img_size: int | tuple[int, int] = 224,
         num_class_tokens: int = 0,
         stem_channels: Sequence[int] = (),
+        stem_depth: int = 1,
         class_positions: bool = True,
         out_indices: Sequence[int] = (-1,),
         attention_blocks: Sequence[int] = (),
@@ -154,7 +159,7 @@ class TokenViT(BaseModule):
         # what the heads on the attention ask for
         self.attention_maps = num_heads * len(self.attention_blocks)
         self.grid = height // patch_size, width // patch_size
-        self.stem, self.patch_embed = _embedding(embed_dims, patch_size, stem_channels)
+        self.stem, self.patch_embed = _embedding(embed_dims, patch_size, stem_channels, stem_depth)
         self.pos_embed = self._table(self.grid[0] * self.grid[1])
         self.class_tokens = self._table(num_class_tokens)
         self.class_pos_embed = self._table(num_class_tokens if class_positions else 0)
