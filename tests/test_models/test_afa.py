@@ -41,6 +41,7 @@ def cfg(repo):
     cfg = Config.fromfile(repo / 'configs/_base_/models/afa_mit-tiny.py').model
     cfg.backbone.update(embed_dims=8, num_heads=[1, 2, 2, 4], strides=[4, 2, 2, 1])
     cfg.cam_head.update(in_channels=32, num_classes=4, pooling='gmp', pool_on='features')
+    cfg.update(cam_scales=(1.0, 0.5, 1.5), radius=4)
     cfg.test_cfg.update(bg_score=0.45)
     cfg.decode_head.update(in_channels=[8, 16, 16, 32], channels=8, num_classes=4)
     return cfg
