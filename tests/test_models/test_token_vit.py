@@ -305,8 +305,9 @@ def test_weights_are_loaded_by_init_cfg(tmp_path):
         (dict(num_heads=3), 'num_heads=3 must divide embed_dims=8'),
         (
             dict(stem_channels=(4, 4, 4)),
-            'patch_size=4 must be a multiple of 8, the stride of the 3',
+            'patch_size=4 must be a multiple of 8, the stride of a stem of 3 widths',
         ),
+        (dict(stem_channels=(4,), stem_depth=0), 'stem_depth must be 1 or more, got 0'),
         (dict(img_size=(16, 18)), r'multiple of patch_size=4, got \(16, 18\)'),
         (dict(out_indices=(3,)), r'out_indices must lie in -3 to 2, got \(3,\)'),
         (dict(attention_blocks=(-4,)), r'attention_blocks must lie in -3 to 2, got \(-4,\)'),

@@ -59,9 +59,11 @@ def _embedding(
     stride = 2 ** len(stem_channels)
     if patch_size % stride:
         raise ValueError(
-            f'TokenViT: patch_size={patch_size} must be a multiple of {stride}, the stride of the '
-            f'{len(stem_channels)} convolutions of stem_channels.'
+            f'TokenViT: patch_size={patch_size} must be a multiple of {stride}, the stride of a '
+            f'stem of {len(stem_channels)} widths (stem_channels).'
         )
+    if stem_depth < 1:
+        raise ValueError(f'TokenViT: stem_depth must be 1 or more, got {stem_depth}.')
     channels = [3, *stem_channels]
     settings = dict(padding=1, norm_cfg=dict(type='BN'))
     stem = nn.Sequential()
@@ -116,8 +118,8 @@ class TokenViT(BaseModule):
 
     Raises:
         ValueError: there is no such block, there are not as many to freeze, the heads do not
-            divide the channels, ``img_size`` is no multiple of the patch, or the patch none of the
-            stride of the stem.
+            divide the channels, ``img_size`` is no multiple of the patch, the patch none of the
+            stride of the stem, or the stem has no depth.
     """
 
     def __init__(
