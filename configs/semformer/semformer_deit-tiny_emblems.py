@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-max_iters = 600
+max_iters = 400
 model = dict(
     # the baseline's backbone takes the place of the ImageNet weights that the paper starts from
     backbone=dict(
@@ -20,7 +20,7 @@ model = dict(
 )
 train_dataloader = dict(batch_size=8, dataset=dict(pipeline={{_base_.scaled_train_pipeline}}))
 # paper: SGD, new layers 10 times as fast
-optim_wrapper = dict(optimizer=dict(lr=5e-4))
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),
     dict(type='PolyLR', power=0.9, eta_min=0.0, begin=50, end=max_iters + 1, by_epoch=False),
