@@ -97,7 +97,7 @@ stages = [
         title='pseudo masks, dense CRF',
         cams='walks',
         splits=both,
-        # paper: 0.25
+        # 0.25 in the paper
         bg_score=0.003,
         crf='labels',
     ),
