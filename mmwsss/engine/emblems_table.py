@@ -117,6 +117,7 @@ COLUMNS = (
     ('after the CRF', 'crf', 'mIoU'),
     ('segmentation', 'final', 'mIoU'),
 )
+BUDGET = ('training images', 'training time')
 
 
 def run_folder(work_dir: Path, pipeline: str, seed: int) -> Path:
@@ -157,11 +158,23 @@ def _figure(folder: Path, stage: str, split: str, metric: str) -> float | None:
     return record.get('figures', {}).get(split, {}).get(metric)
 
 
-def _seconds(folder: Path, trainings: Sequence[str]) -> float | None:
-    """Return how long trainings took together, None unless all are finished."""
+def _trained(folder: Path, trainings: Sequence[str]) -> tuple[int, float] | None:
+    """Return images seen and seconds of trainings together, None unless all are finished."""
     records = [read_record(folder / name / MANIFEST) for name in trainings]
-    finished = [record['seconds'] for record in records if record is not None]
-    return sum(finished) if len(finished) == len(trainings) else None
+    finished = [record for record in records if record is not None]
+    if len(finished) < len(trainings):
+        return None
+    configs = [record['settings']['config'] for record in finished]
+    # the batch is that of all processes
+    seen = [c['train_cfg']['max_iters'] * c['train_dataloader']['batch_size'] for c in configs]
+    return sum(seen), sum(record['seconds'] for record in finished)
+
+
+def _budget_cells(trained: Sequence[tuple[int, float] | None]) -> list[str]:
+    """Return how many images were seen, the same with every seed, and the times."""
+    seen = {run[0] for run in trained if run is not None}
+    images = ', '.join(f'{count:,}' for count in sorted(seen)) or NOT_RUN
+    return [images, cell([None if run is None else run[1] for run in trained], clock)]
 
 
 def _row_cells(
@@ -173,7 +186,7 @@ def _row_cells(
         values = [_figure(folder, stage, split, metric) for folder in folders]
         cells.append(cell(values) if stage in stages else NO_STAGE)
     trainings = row.trainings or [name for name, kind in stages.items() if kind == 'Train']
-    return [*cells, cell([_seconds(folder, trainings) for folder in folders], clock)]
+    return cells + _budget_cells([_trained(folder, trainings) for folder in folders])
 
 
 def _shown_stages(config: str) -> dict[str, str]:
@@ -226,7 +239,7 @@ def make_table(rows: Mapping[str, Sequence[str]], seeds: Sequence[int]) -> str:
         return 'Not run.\n'
     names = ', '.join(map(str, seeds))
     what = f'mean of seeds {names} (and each)' if len(seeds) > 1 else f'seed {names}'
-    lines = [[what, *(name for name, *_ in COLUMNS), 'training time']]
+    lines = [[what, *(name for name, *_ in COLUMNS), *BUDGET]]
     lines += [['---'] * len(lines[0]), *([name, *cells] for name, cells in rows.items())]
     return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mmwsss.engine.emblems_table import COLUMNS, ROWS, SIZES, put_between
+from mmwsss.engine.emblems_table import BUDGET, COLUMNS, ROWS, SIZES, put_between
 from mmwsss.engine.launch import run_tool
 from mmwsss.engine.pipeline import read_pipeline
 from tests.loading import ROOT, load_file
@@ -63,10 +63,12 @@ def runs():
 
 
 def finish(pipeline, stage, *, seed=0, seconds=60.0, work='work_dirs/emblems', **figures):
-    """Write what a finished stage leaves, figures by split."""
+    """Write what a finished stage leaves, figures by split; a training saw 16 images 500 times."""
     path = Path(work, pipeline, f'seed{seed}', stage, 'manifest.json')
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(dict(format=1, seconds=seconds, figures=figures)))
+    config = dict(train_cfg=dict(max_iters=500), train_dataloader=dict(batch_size=16))
+    record = dict(format=1, seconds=seconds, figures=figures, settings=dict(config=config))
+    path.write_text(json.dumps(record))
 
 
 def figures(miou, m_fp=0.5, m_fn=0.25):
@@ -217,20 +219,22 @@ def test_cells_are_means_and_values_of_the_seeds(toys, capsys):
         'after the walk': 'not run, 64.56, not run',
         'after the CRF': 'not run',
         'segmentation': '0.00, not run, not run',
+        'training images': '32,000',
         'training time': '8:00 (4:00, 8:00, 12:00)',
     }
     # the same trainings, and no stage
+    assert rows['CAM, ResNet38d']['training images'] == '8,000'
     assert rows['CAM, ResNet38d']['training time'] == '2:00 (1:00, 2:00, 3:00)'
     assert rows['CAM, ResNet38d']['segmentation'] == '-'
     assert not Path('tools/runs').exists()
 
 
-def test_time_of_unfinished_trainings_is_not_shown(toys, capsys):
+def test_budget_of_unfinished_trainings_is_not_shown(toys, capsys):
     finish(SEAM, 'cam')
     run(toys, '--only-table', '--seeds', 0)
     rows = table(capsys)
     assert rows['CAM, ResNet38d']['training time'] == '1:00'
-    assert rows['SEAM']['training time'] == 'not run'
+    assert rows['SEAM']['training time'] == rows['SEAM']['training images'] == 'not run'
 
 
 def test_full_size_has_the_stages_of_the_pipelines_of_voc(toys, capsys):
@@ -255,7 +259,7 @@ def test_table_goes_between_the_markers_of_a_page(toys):
     assert lines[0] == 'Before.' and lines[-1] == 'After.'
     assert lines[4].startswith('| seed 0 | CAM |')
     assert sum(line.startswith('|') for line in lines) == 2 + len(ROWS)
-    assert all(line.count(' | ') == 1 + len(COLUMNS) for line in lines if line.startswith('|'))
+    assert all(line.count(' | ') == len(COLUMNS + BUDGET) for line in lines if line.startswith('|'))
 
 
 def test_benchmarks_have_a_place_for_the_tables():
