@@ -40,7 +40,8 @@ stages = [
         title='pseudo masks, dense CRF',
         cams='vit-pcm_maps',
         splits=['val'],
-        bg_score=0.4,
+        # softmax over the classes leaves small scores to bodies; chosen with seed 0
+        bg_score=0.0003,
         crf='labels',
     ),
 ]
