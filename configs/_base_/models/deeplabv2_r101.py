@@ -19,7 +19,10 @@ model = dict(
         strides=(1, 2, 1, 1),  # output stride 8
         norm_cfg=dict(type='BN', requires_grad=False),
         norm_eval=True,
-        init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet101'),
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='https://download.pytorch.org/models/resnet101-63fe2227.pth',
+        ),
     ),
     decode_head=dict(
         type='DeepLabV2Head',
