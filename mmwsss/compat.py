@@ -195,7 +195,8 @@ def load_strictly(filename: str | os.PathLike[str], map_location: Any = None) ->
 
     path = Path(filename).expanduser()
     if not path.is_file():
-        raise FileNotFoundError(f'There is no checkpoint {path}; check the path.')
+        advice = 'check the path, or make the file with one of tools/model_converters'
+        raise FileNotFoundError(f'There is no checkpoint {path}; {advice}.')
     try:
         with _allowed(_safe_globals()), warnings.catch_warnings():
             warnings.simplefilter('ignore')
@@ -265,9 +266,8 @@ def load_from_openmmlab(filename: str, map_location: Any = None) -> Any:
     from mmengine.runner import checkpoint
 
     name = filename.split('://', 1)[1]
-    address = checkpoint.get_external_models().get(
-        checkpoint.get_deprecated_model_names().get(name, name)
-    )
+    name = checkpoint.get_deprecated_model_names().get(name, name)
+    address = checkpoint.get_external_models().get(name)
     if address is None:
         raise CheckpointError(f"{filename} is not in MMEngine's table; give a file or an URL.")
     if urlparse(address).scheme in ('http', 'https'):

@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mmwsss.utils import atomic_write
+from mmwsss.utils import FileProblemError, atomic_write
 
 VERSION = 1
 SUFFIXES = dict(psa='.npz', irn='.png')
 LEVELS = 255
 
 
-class AffinityFileError(ValueError):
+class AffinityFileError(FileProblemError):
     """A file that does not hold affinity labels as it should; the text names the file."""
 
 

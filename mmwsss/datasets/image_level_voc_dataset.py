@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import os.path as osp
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from mmseg.datasets import PascalVOCDataset
 from mmseg.registry import DATASETS
@@ -97,11 +97,25 @@ class ImageLevelVOCDataset(ImageLevelDataset):
                 pair = [osp.join(folder, name) for name in ('train.txt', 'aug.txt')]
                 if all(map(osp.isfile, pair)):
                     return pair
-            tried += [osp.join(folders[0], 'train.txt with aug.txt')]
+        self._refuse(stem, [osp.basename(path) for path in tried[: len(names)]])
+
+    def _refuse(self, stem: str, files: list[str]) -> NoReturn:
+        name, root = type(self).__name__, self.data_root
+        if root and not osp.isdir(root):
+            raise FileNotFoundError(
+                f'{name}: there is no folder {root}: put PASCAL VOC 2012 there, or set data_root '
+                'to where it is.'
+            )
+        advice = 'check data_root, or set ann_file to the file of the split'
+        if stem in _AUG_NAMES:
+            files = [*files, 'aug.txt beside train.txt']
+            advice = (
+                'it is no part of the official download, so add its list, or set ann_file to '
+                "'train', the official split"
+            )
         raise FileNotFoundError(
-            f'{type(self).__name__}: the split {stem!r} is in none of '
-            f'{", ".join([self.ann_file, *tried])}: check data_root={self.data_root!r}, or set '
-            'ann_file to the file of the split.'
+            f'{name}: the split {stem!r} is nowhere in {root or "."} ({", ".join(files)}; in '
+            f'{", ".join(_SPLIT_FOLDERS[:-1])} or the folder itself): {advice}.'
         )
 
     def make_entry(self, name: str, where: str = '') -> ImageEntry:

@@ -10,10 +10,12 @@ from mmengine import fileio
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from mmwsss.utils import FileProblemError
+
 IGNORE_INDEX = 255
 
 
-class MaskError(ValueError):
+class MaskError(FileProblemError):
     """A mask file that cannot be used; the text names the file."""
 
 

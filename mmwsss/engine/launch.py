@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
 from mmwsss.compat import CheckpointError
+from mmwsss.utils import FileProblemError, problem_sentence
 from mmwsss.utils.processes import die_with_parent
 
 SYNC_NORMS = ('SyncBN', 'SyncBatchNorm', 'MMSyncBN', 'torch.nn.SyncBatchNorm')
@@ -71,6 +72,11 @@ def run_tool(
         run(args)
     except (UsageError, CheckpointError) as error:
         parser.exit(2, f'{parser.prog}: {error}\n')
+    except (FileProblemError, FileNotFoundError) as error:
+        sentence = problem_sentence(error)
+        if sentence is None:
+            raise
+        parser.exit(2, f'{parser.prog}: {sentence}\n')
     _leave_group()
 
 

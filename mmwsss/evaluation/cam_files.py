@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmwsss.utils import atomic_write
+from mmwsss.utils import FileProblemError, atomic_write
 
 VERSION = 1
 SUFFIXES = dict(npz='.npz', irn='.npy', psa='.npy')
@@ -21,7 +21,7 @@ DTYPES = ('float16', 'float32')
 IRN_STRIDE = 4
 
 
-class CAMFileError(ValueError):
+class CAMFileError(FileProblemError):
     """A file that does not hold class activation maps as it should."""
 
 

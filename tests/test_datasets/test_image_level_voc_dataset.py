@@ -67,9 +67,17 @@ def test_train_and_aug_make_train_aug(voc_dir):
 
 def test_missing_split_names_all_places(voc_dir):
     (voc_dir / 'ImageSets' / 'Segmentation' / 'train_aug.txt').unlink()
-    places = r'Segmentation/train_aug\.txt.*/trainaug\.txt.*train\+aug\.txt.*SegmentationAug'
-    with pytest.raises(FileNotFoundError, match=rf"'train_aug' is in none of .*{places}.*aug\.txt"):
+    files = r'train_aug\.txt, trainaug\.txt, train\+aug\.txt, aug\.txt beside train\.txt'
+    folders = 'ImageSets/Segmentation, ImageSets/SegmentationAug, .*, ImageSets or the folder'
+    with pytest.raises(FileNotFoundError, match=rf"'train_aug' .*{files}; in {folders}.*'train'"):
         ImageLevelVOCDataset(data_root=str(voc_dir))
+    with pytest.raises(FileNotFoundError, match=r"'val' .* \(val\.txt; in .*set ann_file to"):
+        ImageLevelVOCDataset('val', data_root=str(voc_dir))
+
+
+def test_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match='there is no folder .*gone: put PASCAL VOC'):
+        ImageLevelVOCDataset(data_root=str(tmp_path / 'gone'))
 
 
 @pytest.mark.parametrize('slash', ['/', ''])

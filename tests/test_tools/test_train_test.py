@@ -244,6 +244,18 @@ def bad_checkpoint(path):
     return path
 
 
+def init_from(path):
+    init = 'model.backbone.init_cfg'
+    return ['--cfg-options', f'{init}.type=Pretrained', f'{init}.checkpoint={path}']
+
+
+def data_set(kind):
+    place = 'train_dataloader.dataset'
+    words = [f'{place}.type={kind}Dataset', f'{place}.data_root=gone', f'{place}.metainfo=None']
+    words += [f'{place}.{name}=None' for name in ('img_suffix', 'data_prefix')]
+    return ['--cfg-options', *words, f'{place}.ann_file=a.json']
+
+
 @pytest.mark.parametrize(
     ('tool', 'argv', 'sentence'),
     [
@@ -260,6 +272,14 @@ def bad_checkpoint(path):
         (train, ['CONFIG', '--launcher', 'slurm'], '--launcher slurm needs GPUs'),
         (train, ['CONFIG', '--cfg-options', 'load_from=no.pth'], 'There is no checkpoint no.pth'),
         (test, ['CONFIG', 'no.pth'], 'test.py: There is no checkpoint no.pth; check the path.'),
+        (
+            train,
+            ['CONFIG', *init_from('no.pth')],
+            'There is no checkpoint no.pth; check the path, or',
+        ),
+        (train, ['CONFIG', *data_set('Emblems')], 'emblems.json cannot be read (No such file'),
+        (train, ['CONFIG', *data_set('ImageLevelVOC')], 'there is no folder gone: put PASCAL VOC'),
+        (train, ['CONFIG', *data_set('ImageLevelCOCO')], 'a.json: cannot be read (No such file'),
         (test, ['CONFIG', 'BAD'], 'bad.pth was refused because it is damaged or no checkpoint'),
         (
             test,

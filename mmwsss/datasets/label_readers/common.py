@@ -7,11 +7,13 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from mmwsss.utils import FileProblemError
+
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.gif', '.ppm', '.pgm')
 BACKGROUND_NAMES = ('background', 'bg', '_background_')
 
 
-class LabelFileError(ValueError):
+class LabelFileError(FileProblemError):
     """A label file says something that cannot be used; the text names file, entry and class."""
 
 

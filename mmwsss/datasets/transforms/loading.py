@@ -16,6 +16,8 @@ from mmseg.registry import TRANSFORMS
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from mmwsss.utils import FileProblemError
+
 from ..masks import MaskError, read_mask
 
 # ImageNet's mean colour (RGB): what is transparent becomes 0 when an image is normalised
@@ -24,7 +26,7 @@ _ORIENTATION_TAG = 0x0112
 _MODES_8_BIT = ('1', 'L', 'P', 'RGB', 'RGBA', 'LA', 'PA', 'La', 'RGBa', 'CMYK', 'YCbCr', 'RGBX')
 
 
-class ImageFileError(ValueError):
+class ImageFileError(FileProblemError):
     """An image file that cannot be used; the text names the file."""
 
 

@@ -1,0 +1,48 @@
+"""Errors of users' files: which are a sentence, and which need their traceback."""
+
+import pytest
+from torch.utils.data import DataLoader
+
+from mmwsss.datasets import ImageFileError, LabelFileError, MaskError
+from mmwsss.datasets.affinity_files import AffinityFileError
+from mmwsss.evaluation.cam_files import CAMFileError
+from mmwsss.utils import problem_sentence
+
+SENTENCE = 'a.jpg is truncated: fetch it again.'
+KINDS = [
+    AffinityFileError,
+    CAMFileError,
+    FileNotFoundError,
+    ImageFileError,
+    LabelFileError,
+    MaskError,
+]
+
+
+class Failing:
+    """A data set whose first image cannot be read."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        raise self.error
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+@pytest.mark.parametrize('kind', KINDS)
+def test_the_sentence_of_a_file_comes_through_a_data_loader(kind, workers):
+    with pytest.raises(kind) as info:
+        next(iter(DataLoader(Failing(kind(SENTENCE)), num_workers=workers)))
+    assert problem_sentence(info.value) == SENTENCE
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+@pytest.mark.parametrize('error', [ValueError('x'), FileNotFoundError(2, 'No such file', 'a')])
+def test_other_errors_are_none(error, workers):
+    with pytest.raises(type(error)) as info:
+        next(iter(DataLoader(Failing(error), num_workers=workers)))
+    assert problem_sentence(info.value) is None
