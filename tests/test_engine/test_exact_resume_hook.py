@@ -11,6 +11,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from mmseg.registry import HOOKS
 
 from mmwsss.datasets import NumberedDefaultSampler
+from mmwsss.engine.launch import UsageError
 from mmwsss.utils.seeding import AUGMENTATION, seed_random_numbers
 
 pytestmark = pytest.mark.stack
@@ -58,6 +59,17 @@ def test_sampler_is_told_where_the_training_goes_on(hook):
 )
 def test_loop_that_begins_anew_loads_all(hook, kind, kwargs):
     assert done(hook, NumberedDefaultSampler(range(6), seed=0), kind, **kwargs) == (0, 0)
+
+
+@pytest.mark.parametrize('kind', [EpochBasedTrainLoop, IterBasedTrainLoop])
+def test_fewer_images_than_a_batch_are_told(hook, kind):
+    loop = kind.__new__(kind)
+    sampler = NumberedDefaultSampler(range(3), seed=0)
+    loop.dataloader = torch.utils.data.DataLoader(range(3), 4, sampler=sampler, drop_last=True)
+    with pytest.raises(
+        UsageError, match='3 images to train on, fewer than a batch of 4 in each of 1'
+    ):
+        hook.before_train(SimpleNamespace(train_loop=loop))
 
 
 def test_other_samplers_are_left_alone(hook):

@@ -11,6 +11,8 @@ from mmseg.registry import HOOKS
 from mmwsss.datasets.samplers import NumberedDefaultSampler, NumberedInfiniteSampler
 from mmwsss.utils.seeding import MODEL, seed_random_numbers
 
+from ..launch import UsageError
+
 
 @HOOKS.register_module()
 class ExactResumeHook(Hook):
@@ -29,16 +31,25 @@ class ExactResumeHook(Hook):
 
         Args:
             runner: The runner.
+
+        Raises:
+            UsageError: the data set is smaller than a batch, so that an epoch has none.
         """
         loop = runner.train_loop
-        sampler = loop.dataloader.sampler
+        loader, sampler = loop.dataloader, loop.dataloader.sampler
+        if isinstance(sampler, NumberedDefaultSampler) and not len(loader):
+            raise UsageError(
+                f'There are {len(loader.dataset)} images to train on, fewer than a batch of '
+                f'{loader.batch_size} in each of {sampler.world_size} processes: take a smaller '
+                'train_dataloader.batch_size, or more images.'
+            )
         numbered = isinstance(sampler, (NumberedDefaultSampler, NumberedInfiniteSampler))
         # a loop of epochs begins one anew, and fast_forward_on_resume all of them
         advances = isinstance(loop, IterBasedTrainLoop) and not getattr(
             loop, 'fast_forward_on_resume', False
         )
         if numbered and advances:
-            sampler.go_on_from(loop.iter, len(loop.dataloader), loop.dataloader.batch_size)
+            sampler.go_on_from(loop.iter, len(loader), loader.batch_size)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Seed Python's, NumPy's and PyTorch's generators.
