@@ -71,8 +71,8 @@ def test_missing_split_names_all_places(voc_dir):
     folders = 'ImageSets/Segmentation, ImageSets/SegmentationAug, .*, ImageSets or the folder'
     with pytest.raises(FileNotFoundError, match=rf"'train_aug' .*{files}; in {folders}.*'train'"):
         ImageLevelVOCDataset(data_root=str(voc_dir))
-    with pytest.raises(FileNotFoundError, match=r"'val' .* \(val\.txt; in .*set ann_file to"):
-        ImageLevelVOCDataset('val', data_root=str(voc_dir))
+    with pytest.raises(FileNotFoundError, match=r"'mine' .* \(mine\.txt; in .*set ann_file to"):
+        ImageLevelVOCDataset('mine', data_root=str(voc_dir))
 
 
 def test_missing_folder_is_named(tmp_path):

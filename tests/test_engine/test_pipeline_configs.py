@@ -411,7 +411,10 @@ def test_checkpoint_that_is_gone_is_trained_again(pipeline, tmp_path):
             {'stages.seam.options.work_dir': 'a b'},
             "work_dir='a b' cannot be handed to a tool as one of its --cfg-options",
         ),
-        ({'splits.train.split': 'x'}, 'stage seam_maps, split train: .*VOC2012/x'),
+        (
+            {'splits.train.split': 'x'},
+            "stage seam_maps, split train: .*'x' is nowhere in data/VOCdevkit/VOC2012",
+        ),
         ({'splits.val.images': 'x'}, r'splits\.val\.images: there is no folder x'),
         (
             {'stages.seam.options.model.backbone.init_cfg.checkpoint': 'x.pth'},
@@ -419,7 +422,7 @@ def test_checkpoint_that_is_gone_is_trained_again(pipeline, tmp_path):
         ),
         (
             {'stages.seam.options.train_dataloader.dataset.data_root': 'x'},
-            'stage seam: .*x/ImageSets/Segmentation',
+            'stage seam: .* there is no folder x: put PASCAL VOC',
         ),
     ],
 )
