@@ -147,6 +147,8 @@ def figure_cells(entry: dict) -> list[str]:
     if ours is None:
         return [*cells, 'not run', '-']
     values = ', '.join(f'{value:.2f}' for value in ours['values'])
+    if len(ours['values']) == 1:
+        values = 'one training'
     cells.append(f'{average(ours):.2f} {ours["metric"]} ({values}): {ours["what"]}')
     minutes = ours.get('minutes')
     return [*cells, f'{min(minutes):g} - {max(minutes):g} min' if minutes else '-']

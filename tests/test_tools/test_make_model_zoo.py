@@ -131,6 +131,12 @@ def test_page_shows_what_is_known(run, root):
     assert 'Times of a training are of a CPU.' in lines
 
 
+def test_one_training_is_told(run, root):
+    change(root, '[50.0, 51.5]', '[50.0]')
+    run()
+    assert '| 50.00 mIoU (one training): maps of val |' in (root / PAGE).read_text()
+
+
 def test_what_is_up_to_date_passes_and_stays(run, root, capsys):
     run()
     before = [(root / name).stat().st_mtime_ns for name in (INDEX, PAGE)]
