@@ -32,11 +32,15 @@ class Failing:
         raise self.error
 
 
-@pytest.mark.parametrize('workers', [0, 1])
 @pytest.mark.parametrize('kind', KINDS)
-def test_the_sentence_of_a_file_comes_through_a_data_loader(kind, workers):
+def test_errors_of_files_are_their_sentence(kind):
+    assert problem_sentence(kind(SENTENCE)) == SENTENCE
+
+
+@pytest.mark.parametrize('kind', [FileNotFoundError, ImageFileError])
+def test_the_sentence_comes_out_of_a_loader_process(kind):
     with pytest.raises(kind) as info:
-        next(iter(DataLoader(Failing(kind(SENTENCE)), num_workers=workers)))
+        next(iter(DataLoader(Failing(kind(SENTENCE)), num_workers=1)))
     assert problem_sentence(info.value) == SENTENCE
 
 
