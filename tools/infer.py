@@ -9,7 +9,6 @@ from mmengine.config import DictAction
 
 from mmwsss.apis import WSSSInferencer
 from mmwsss.apis.wsss_inferencer import DTYPES
-from mmwsss.datasets import ImageFileError, LabelFileError, MaskError
 from mmwsss.engine.launch import UsageError, run_tool
 
 
@@ -111,7 +110,7 @@ def infer(args: argparse.Namespace) -> None:
             with_labels=not args.no_names,
         ):
             made, kept = made + (result.mask is not None), kept + (result.mask is None)
-    except (ImageFileError, LabelFileError, MaskError, OSError) as error:
+    except OSError as error:
         raise UsageError(str(error)) from error
     except torch.cuda.OutOfMemoryError as error:
         raise UsageError(

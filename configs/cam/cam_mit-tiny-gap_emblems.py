@@ -9,7 +9,7 @@ model = dict(
     backbone=dict(drop_path_rate=0.0, init_cfg=None),
     cam_head=dict(pooling='gap'),
 )
-# at the baseline's 0.002 it does not learn the tags with every seed
+# at the baseline's 0.002, what goes on from it does not learn the tags with every seed
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=100, by_epoch=False),

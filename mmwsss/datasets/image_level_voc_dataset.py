@@ -97,7 +97,7 @@ class ImageLevelVOCDataset(ImageLevelDataset):
                 pair = [osp.join(folder, name) for name in ('train.txt', 'aug.txt')]
                 if all(map(osp.isfile, pair)):
                     return pair
-        self._refuse(stem, [osp.basename(path) for path in tried[: len(names)]])
+        self._refuse(stem, [f'{name}.txt' for name in names])
 
     def _refuse(self, stem: str, files: list[str]) -> NoReturn:
         name, root = type(self).__name__, self.data_root

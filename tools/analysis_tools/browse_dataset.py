@@ -13,7 +13,7 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
-from mmwsss.datasets import ImageFileError, LabelFileError, MaskError, image_id
+from mmwsss.datasets import image_id
 from mmwsss.datasets.masks import IGNORE_INDEX
 from mmwsss.engine.launch import UsageError, load_config, run_tool
 from mmwsss.engine.mask_tools import make_folder
@@ -31,7 +31,7 @@ from mmwsss.visualization.sample_pictures import (
 )
 
 # what a data set or a transform says of data that are missing or wrong
-PROBLEMS = (ImageFileError, LabelFileError, MaskError, OSError, ValueError)
+PROBLEMS = (OSError, ValueError)
 
 
 def make_parser() -> argparse.ArgumentParser:
