@@ -13,6 +13,7 @@ from .launch import UsageError
 from .pipeline import read_pipeline
 from .pipeline.display import clock, number
 from .pipeline.manifests import MANIFEST, read_record
+from .training_budget import images_seen
 
 NOT_RUN, NO_STAGE = 'not run', '-'
 END = '<!-- end -->'
@@ -37,6 +38,10 @@ class Size(NamedTuple):
     own: bool
     split: str
     marker: str
+
+    def budget_marker(self) -> str:
+        """Return the line behind which the table stands of trainings that see as many images."""
+        return self.marker.replace(' -->', ', same budget -->')
 
 
 SIZES = dict(
@@ -164,9 +169,8 @@ def _trained(folder: Path, trainings: Sequence[str]) -> tuple[int, float] | None
     finished = [record for record in records if record is not None]
     if len(finished) < len(trainings):
         return None
-    configs = [record['settings']['config'] for record in finished]
     # the batch is that of all processes
-    seen = [c['train_cfg']['max_iters'] * c['train_dataloader']['batch_size'] for c in configs]
+    seen = [images_seen(record['settings']['config']) for record in finished]
     return sum(seen), sum(record['seconds'] for record in finished)
 
 

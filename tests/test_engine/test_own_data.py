@@ -10,7 +10,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmseg.registry import DATASETS, MODELS
+from mmseg.registry import DATASETS, MODELS, PARAM_SCHEDULERS
 from PIL import Image
 
 from mmwsss.datasets import ImageEntry, image_id, read_mask
@@ -306,6 +306,20 @@ def test_iterations_that_are_set_move_the_schedule():
     set_schedule(cfg, 5000, 200)
     assert cfg.train_cfg.max_iters == 200
     assert [scheduler.end for scheduler in cfg.param_scheduler] == [15, 201]
+
+
+@pytest.mark.parametrize('iters, ends', [(20, [2, 21]), (1, [1, 2])])
+def test_warm_up_of_a_short_training_comes_to_its_end(iters, ends):
+    cfg = Config.fromfile(ROOT / 'configs/seam/seam_r38-tiny_emblems.py')
+    set_schedule(cfg, 30, iters)
+    assert [scheduler.end for scheduler in cfg.param_scheduler] == ends
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    kwargs = cfg.param_scheduler[0].copy()
+    warm_up = PARAM_SCHEDULERS.build(dict(kwargs, optimizer=optimizer))
+    for _ in range(iters):
+        optimizer.step()
+        warm_up.step()
+    assert optimizer.param_groups[0]['lr'] == (1 if iters > 1 else 0.1)
 
 
 def test_the_batch_is_no_larger_than_the_folder():

@@ -270,6 +270,17 @@ def test_options_of_a_training_are_those_of_its_model(pipeline):
     assert maps[1].endswith('seam/iter_7.pth')
 
 
+def test_length_of_a_training_moves_its_schedule(pipeline):
+    iters, ends = 'stages.seam.options.train_cfg.max_iters', 'param_scheduler.0.end'
+    (train,) = words_of(pipeline(options={iters: 5288}), 'seam')
+    moved = options_of(train)
+    assert (moved[ends], moved['default_hooks.checkpoint.interval']) == (5289, 1000)
+    (train,) = words_of(pipeline(options={iters: 5288, f'stages.seam.options.{ends}': 99}), 'seam')
+    assert options_of(train)[ends] == 99
+    (train,) = words_of(pipeline(), 'seam')
+    assert not any(key.startswith('param_scheduler') for key in options_of(train))
+
+
 def test_batch_is_shared_by_the_processes(pipeline):
     (words,) = words_of(pipeline(processes=2), 'seam')
     assert options_of(words)['train_dataloader.batch_size'] == 4
@@ -302,7 +313,10 @@ def test_nothing_runs_again_without_a_change(pipeline):
         ({'stages.test.tta': False}, dict(test='tta was True, is False')),
         (
             {'stages.segmentation.options.train_cfg.max_iters': 9},
-            dict(segmentation='train_cfg.max_iters was 20000, is 9', test='segmentation'),
+            dict(
+                segmentation='param_scheduler.0.end was 20001, is 10, train_cfg.max_iters was 2',
+                test='segmentation',
+            ),
         ),
         ({'stages.seam.options.train_dataloader.num_workers': 9}, {}),
         ({'stages.seam.options.default_hooks.checkpoint.interval': 9}, {}),

@@ -9,14 +9,16 @@ import time
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from mmwsss.engine.emblems_table import BUDGET, COLUMNS, ROWS, SIZES, put_between
 from mmwsss.engine.launch import run_tool
 from mmwsss.engine.pipeline import read_pipeline
+from mmwsss.engine.training_budget import budget_options
 from tests.loading import ROOT, load_file
 
 TOOL = 'tools/analysis_tools/emblems_table.py'
-SEAM = 'seam_r38-tiny_emblems'
+SEAM, SEAM_VOC = 'seam_r38-tiny_emblems', 'configs/pipelines/seam_r38_voc.py'
 PAGE = 'Before.\n\n<!-- emblems table -->\nold\n<!-- end -->\n\nAfter.\n'
 # notes when it ran and with how many others, and fails where it is told to
 RUNNER = """
@@ -47,6 +49,7 @@ def toys(tmp_path, monkeypatch):
     (tmp_path / 'tools/dataset_converters').mkdir(parents=True)
     (tmp_path / 'tools/run_pipeline.py').write_text(RUNNER)
     (tmp_path / 'tools/dataset_converters/make_emblems.py').write_text(DRAWER)
+    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('LOCAL_RANK', '0')
     tool = load_file(TOOL)
@@ -171,9 +174,49 @@ def test_full_size_takes_emblems_as_own_photographs(toys, capsys):
         assert len(args.classes) == 6
 
 
+def lengths(line):
+    """Return the iterations of each training that a command sets."""
+    words = line.split(' --cfg-options ')[1].split()
+    return {w.split('.')[1]: int(w.split('max_iters=')[1]) for w in words}
+
+
+def test_same_budget_makes_trainings_longer_or_shorter(toys, capsys):
+    run(toys, '--dry-run', '--train-images', 44800, '--seeds', 0)
+    _, *lines = capsys.readouterr().out.splitlines()
+    found = dict(zip(SIZES['tiny'].pipelines, map(lengths, lines), strict=True))
+    assert found['seam'] == dict(cam=1000, seam=500, affinity=500, segmentation=800)
+    # 2000, 1000, 1200 in the configs
+    assert found['afa'] == dict(classifier=1556, cam=778, afa=933)
+    assert found['apc'] == dict(cam=2154, apc=1292)
+    assert 'work_dirs/emblems_44800-images/apc_vit-tiny_emblems/seed0 ' in lines[-1]
+
+
+def test_same_budget_at_full_size_counts_the_photographs(toys, capsys):
+    run(toys, '--dry-run', '--size', 'full', '--train-images', 76800, '--seeds', 0)
+    _, *lines = capsys.readouterr().out.splitlines()
+    seam = lengths(lines[0])
+    configs = {
+        s.name: s.config for s in read_pipeline(f'{ROOT}/{SEAM_VOC}').stages if 'config' in s
+    }
+    batches = {
+        name: Config.fromfile(ROOT / configs[name]).train_dataloader.batch_size for name in seam
+    }
+    seen = sum(iters * batches[name] for name, iters in seam.items())
+    assert abs(seen - 76800) <= sum(batches.values()) / 2
+
+
+def test_budget_counts_iterations_that_a_pipeline_sets(toys):
+    options = {'stages.apc.options.train_cfg.max_iters': 300}
+    cfg = read_pipeline(str(ROOT / 'configs/pipelines/apc_vit-tiny_emblems.py'), options)
+    Path('p.py').write_text(cfg.pretty_text)
+    found = budget_options('p.py', ROOT / 'tools', 36800)
+    assert list(found.values()) == [2000, 600]
+
+
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
+        (['--train-images', 0], '--train-images must be at least 1, got 0'),
         (['--jobs', 0], '--jobs must be at least 1, got 0'),
         (['--size', 'full', '--methods', 'vit-pcm'], '--methods vit-pcm: there is no pipeline'),
         (['--write', 'none.md'], '--write none.md cannot be read: No such file'),
@@ -254,6 +297,8 @@ def test_table_goes_between_the_markers_of_a_page(toys):
     run(toys, '--only-table', '--write', 'page.md')
     expected = '<!-- emblems table -->\n\nNot run.\n\n<!-- end -->'
     assert expected in Path('page.md').read_text()
+    with pytest.raises(SystemExit):  # not into the place of another budget
+        run(toys, '--only-table', '--write', 'page.md', '--train-images', 9)
     finish(SEAM, 'cam_maps', val=figures(50))
     run(toys, '--only-table', '--write', 'page.md', '--seeds', 0)
     lines = Path('page.md').read_text().splitlines()
@@ -265,5 +310,5 @@ def test_table_goes_between_the_markers_of_a_page(toys):
 
 def test_benchmarks_have_a_place_for_the_tables():
     page = (ROOT / 'docs/benchmarks.md').read_text()
-    for size in SIZES.values():
-        assert f'{size.marker}\n\nnew\n\n<!-- end -->' in put_between(page, size.marker, 'new\n')
+    for marker in (m for size in SIZES.values() for m in (size.marker, size.budget_marker())):
+        assert f'{marker}\n\nnew\n\n<!-- end -->' in put_between(page, marker, 'new\n')

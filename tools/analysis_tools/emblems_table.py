@@ -23,6 +23,8 @@ from mmwsss.engine.evaluation_tools import unwritable
 from mmwsss.engine.launch import UsageError, run_tool
 from mmwsss.engine.pipeline.children import Child, command_line, readable
 from mmwsss.engine.pipeline.display import clock, say
+from mmwsss.engine.pipeline.tool_configs import option_words
+from mmwsss.engine.training_budget import budget_options
 from mmwsss.utils import atomic_write
 
 TOOLS = Path(__file__).resolve().parents[1]
@@ -46,15 +48,12 @@ class Job(NamedTuple):
     words: tuple[str, ...]
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Make the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog='emblems_table.py',
-        description='Run the pipelines of all methods on Emblems with several seeds, and print '
-        'one table. The same command goes on where the last one ended; a pipeline that fails '
-        'stops no other.',
-    )
-    parser.add_argument('--work-dir', help='folder of all results (work_dirs/emblems[-448])')
+def add_choices(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is run.
+
+    Args:
+        parser: Parser of the tool.
+    """
     parser.add_argument(
         '--methods',
         nargs='+',
@@ -69,15 +68,37 @@ def make_parser() -> argparse.ArgumentParser:
         help='full: the networks of the papers on images of 448 x 448, for a GPU (tiny)',
     )
     parser.add_argument(
+        '--train-images',
+        type=int,
+        metavar='N',
+        help='the same budget for all methods: the trainings of a pipeline see N images together, '
+        'each is longer or shorter by one factor (as many as their configs say)',
+    )
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog='emblems_table.py',
+        description='Run the pipelines of all methods on Emblems with several seeds, and print '
+        'one table. The same command goes on where the last one ended; a pipeline that fails '
+        'stops no other.',
+    )
+    add_choices(parser)
+    parser.add_argument(
+        '--work-dir', help='folder of all results (work_dirs/emblems[-448][_N-images])'
+    )
+    parser.add_argument(
         '--jobs', type=int, default=1, help='pipelines at a time, one thread each (1)'
     )
     parser.add_argument('--dry-run', action='store_true', help='print the commands alone')
     parser.add_argument('--only-table', action='store_true', help='run nothing')
+    tiny, full = SIZES['tiny'], SIZES['full']
     parser.add_argument(
         '--write',
         metavar='PAGE',
-        help=f'put the table into this page, too, between the lines {SIZES["tiny"].marker} (or '
-        f'{SIZES["full"].marker}) and {END}',
+        help=f'put the table into this page, too, between the lines {tiny.marker} (--size full: '
+        f'{full.marker}; --train-images: {tiny.budget_marker()}) and {END}',
     )
     return parser
 
@@ -100,11 +121,24 @@ def photograph_words(size: Size) -> list[str]:
     ]
 
 
+def budget_words(config: Path, size: Size, total: int) -> list[str]:
+    """Return the arguments by which the trainings of a pipeline see so many images together.
+
+    Args:
+        config: Of the pipeline.
+        size: Of the networks.
+        total: Images of all trainings.
+    """
+    settings = EmblemsSettings()
+    photographs = settings.num_train + settings.num_val if size.own else None
+    return option_words(budget_options(str(config), TOOLS, total, photographs))
+
+
 def find_jobs(args: argparse.Namespace, size: Size, work_dir: Path) -> list[Job]:
     """Return what is to be run: all methods with the first seed, then with the next.
 
     Args:
-        args: ``methods`` and ``seeds``.
+        args: ``methods``, ``seeds`` and ``train_images``.
         size: Of the networks.
         work_dir: Of all.
 
@@ -120,10 +154,11 @@ def find_jobs(args: argparse.Namespace, size: Size, work_dir: Path) -> list[Job]
     jobs = []
     for seed in args.seeds:
         for name in (size.pipelines[method] for method in methods):
-            folder = run_folder(work_dir, name, seed)
-            words = [readable(CONFIGS / f'{name}.py'), '--seed', str(seed)]
+            folder, config = run_folder(work_dir, name, seed), CONFIGS / f'{name}.py'
+            words = [readable(config), '--seed', str(seed)]
             words += ['--work-dir', str(folder), '--workers', '1']
             words += photograph_words(size) if size.own else []
+            words += budget_words(config, size, args.train_images) if args.train_images else []
             # not in the folder, which is the pipeline's
             jobs.append(Job(f'{name}, seed {seed}', folder.with_suffix('.log'), tuple(words)))
     return jobs
@@ -232,17 +267,22 @@ def main(args: argparse.Namespace) -> None:
     """Run what is wanted, then print and write the table."""
     if args.jobs < 1:
         raise UsageError(f'--jobs must be at least 1, got {args.jobs}.')
+    if args.train_images is not None and args.train_images < 1:
+        raise UsageError(f'--train-images must be at least 1, got {args.train_images}.')
     size = SIZES[args.size]
-    work_dir = Path(args.work_dir or Path('work_dirs') / Path(size.data_root).name)
+    name, marker = Path(size.data_root).name, size.marker
+    if args.train_images:
+        name, marker = f'{name}_{args.train_images}-images', size.budget_marker()
+    work_dir = Path(args.work_dir or Path('work_dirs') / name)
     if args.write:  # hours of work would come before the complaint
-        page_with(args.write, size.marker, '')
+        page_with(args.write, marker, '')
     failed = [] if args.only_table else run(args, size, work_dir)
     if args.dry_run:
         return
     table = make_table(table_rows(size, work_dir, args.seeds, CONFIGS), args.seeds)
     say(f'\n{table}')
     if args.write:
-        page = page_with(args.write, size.marker, table)
+        page = page_with(args.write, marker, table)
         try:
             with atomic_write(args.write, 'w') as file:
                 file.write(page)

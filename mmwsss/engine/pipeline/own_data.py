@@ -17,6 +17,7 @@ from .children import readable
 from .own_configs import OwnData, input_size, own_config
 from .own_folder import OwnFolder, check_folder
 from .own_images import fit_images
+from .schedules import ITERATIONS
 from .tool_configs import find_config, flat_options, load_tool_config
 
 # the photographs of VOC are 500 pixels long, the crops that networks are trained on 448
@@ -25,7 +26,6 @@ SPLIT = 'train'
 DATA_STAGES = ('DrawEmblems',)
 # folders that are named after the one that they lie in
 GENERIC = ('images', 'jpegimages', 'photos', 'photographs', 'pictures')
-ITERATIONS = 'train_cfg.max_iters'
 
 
 def write_if_new(path: Path, text: str) -> None:

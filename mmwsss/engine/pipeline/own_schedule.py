@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mmengine.config import Config
 from mmseg.registry import DATASETS
 
 from mmwsss.engine.launch import UsageError
+
+from .schedules import schedule_options
 
 # a network that was trained on a thousand photographs for two thousand steps has learned
 # something; fewer photographs are seen more often
@@ -44,47 +44,6 @@ def template_images(cfg: Config) -> int:
         ) from error
 
 
-def scaled(value: Any, old: int, new: int) -> Any:
-    """Move a milestone of a schedule, or several, to where it is in one of another length.
-
-    Args:
-        value: An iteration, or a list of some; anything else stays.
-        old: Iterations of the schedule.
-        new: Iterations of the other one.
-
-    Example:
-        >>> scaled(50, 1000, 200), scaled(1001, 1000, 200), scaled([0, 600], 1000, 200)
-        (10, 201, [0, 120])
-    """
-    if isinstance(value, (list, tuple)):
-        return [scaled(item, old, new) for item in value]
-    if isinstance(value, bool) or not isinstance(value, int) or value == 0:
-        return value
-    if value >= old:
-        # PolyLR takes the length and one more
-        return value - old + new
-    return max(1, round(value * new / old))
-
-
-def _move_milestones(cfg: Config, old: int, new: int) -> None:
-    """Move schedules, hooks, phases of the model and checkpoints along with the length."""
-    for scheduler in cfg.param_scheduler:
-        if not scheduler.get('by_epoch', True):
-            for key in ('begin', 'end', 'milestones', 'T_max', 'step_size'):
-                if key in scheduler:
-                    scheduler[key] = scaled(scheduler[key], old, new)
-    for hook in cfg.get('custom_hooks') or []:
-        if hook['type'] == 'FreezeHook':
-            hook['until'] = scaled(hook['until'], old, new)
-    phases = cfg.model.get('train_cfg') or {}
-    for key in ('warmup_iters', 'switch_iters'):
-        if key in phases:
-            phases[key] = scaled(phases[key], old, new)
-    checkpoint = cfg.default_hooks.get('checkpoint')
-    if checkpoint and not checkpoint.get('by_epoch', True):
-        checkpoint.interval = scaled(checkpoint.interval, old, new)
-
-
 def set_schedule(cfg: Config, num_images: int, iters: int | None = None) -> None:
     """Let a training see each image as often as that of the config does, if not more often.
 
@@ -108,9 +67,10 @@ def set_schedule(cfg: Config, num_images: int, iters: int | None = None) -> None
     if new is None:
         epochs = old * loader.batch_size / template_images(cfg)
         new = max(round(epochs * num_images / batch), min(old, MIN_ITERS))
-    loader.batch_size, loop.max_iters = batch, new
+    loader.batch_size = batch
     # batches go on where a round through few images ends
     loader.sampler = dict(type='NumberedInfiniteSampler', shuffle=True)
+    cfg.merge_from_dict(schedule_options(cfg, new))
+    # the variable of the file that the others were made of
     if 'max_iters' in cfg:
         cfg.max_iters = new
-    _move_milestones(cfg, old, new)

@@ -13,6 +13,7 @@ from mmwsss.engine.launch import UsageError
 
 from ..data import weight_digests
 from ..registry import STAGES
+from ..schedules import ITERATIONS, schedule_options
 from ..sources import source_options
 from ..stage import RANKS, Command, Stage
 from ..tool_configs import (
@@ -43,7 +44,8 @@ class Train(Stage):
         masks: Stage whose pseudo masks of the split ``train`` are learnt.
         weights: Stages whose checkpoints other entries of the config name, by dotted key:
             ``{'model.caae.init_cfg.checkpoint': 'caae'}``.
-        options: Overrides of the config, nested or by dotted keys.
+        options: Overrides of the config, nested or by dotted keys. ``train_cfg.max_iters`` moves
+            the schedule along; other overrides come after that.
         title: What it is.
     """
 
@@ -107,7 +109,18 @@ class Train(Stage):
         """
         path = find_config(self.config, pipeline.tools)
         cfg = pipeline.tool_config(path, self.options)
-        return path, {**data_root_options(cfg, loader, pipeline.data_root), **self.options}
+        places = data_root_options(cfg, loader, pipeline.data_root)
+        return path, {**places, **self._schedule_options(pipeline, path), **self.options}
+
+    def _schedule_options(self, pipeline: Pipeline, path: str) -> dict[str, Any]:
+        """Return the overrides that move the schedule, where the options set the iterations."""
+        if ITERATIONS not in self.options:
+            return {}
+        rest = {key: value for key, value in self.options.items() if key != ITERATIONS}
+        cfg = pipeline.tool_config(path, rest)
+        return (
+            schedule_options(cfg, self.options[ITERATIONS]) if 'max_iters' in cfg.train_cfg else {}
+        )
 
     def training(
         self, pipeline: Pipeline, place: Callable[[str], str]
