@@ -10,6 +10,8 @@ PY := $(VENV)/bin/python
 PIP := "$(PY)" -m pip --disable-pip-version-check --quiet
 # a part of the suite, which ARGS= may choose, covers but a part of the package
 COVERAGE := $(if $(ARGS),,--cov=mmwsss --cov-report=term:skip-covered --cov-fail-under=90)
+# files of tests at a time, one a core; the order is kept, since the slowest file is none of the last
+PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 CHECKED := $(wildcard $(addprefix mmwsss/,ops datasets apis))
 
 # threads that wait in a loop make a training 10 times slower when a core is shared with anything
@@ -30,7 +32,7 @@ demo: env  ## draw Emblems, run the whole pipeline on it, write its report (15 m
 		configs/pipelines/seam_r38-tiny_emblems.py 2 --work-dir work_dirs/demo $(ARGS)
 
 test: env  ## run the test suite; without ARGS= it has to cover 90 % of the package
-	"$(PY)" -m pytest -q --durations=10 $(COVERAGE) $(ARGS)
+	"$(PY)" -m pytest -q --durations=10 $(PARALLEL) $(COVERAGE) $(ARGS)
 
 lint: env-lint  ## check style, spelling and types
 	"$(PY)" -m ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -49,6 +50,8 @@ class ResultFiles:
         self.out_dir, self.classes = Path(out_dir), classes
         kinds = dict(masks=True, overlays=True, cams=cams or heat_maps, heat_maps=heat_maps)
         self.kinds = [kind for kind, wanted in kinds.items() if wanted]
+        folders = [self.out_dir, *(self.out_dir / kind for kind in self.kinds)]
+        self._made = [folder for folder in folders if not folder.exists()]
         for kind in self.kinds:
             make_folder(self.out_dir / kind)
             for folder, _, _ in os.walk(self.out_dir / kind):
@@ -98,6 +101,8 @@ class ResultFiles:
             UsageError: another file cannot be written, or the model gives no maps.
         """
         if 'cams' in self.kinds and 'cams' not in sample:
+            # every picture would be refused
+            self._remove_empty()
             raise UsageError(
                 'The model predicts no class activation maps: leave maps out, or, for one that '
                 "has them, set the option model.test_cfg.output to 'cam'."
@@ -113,6 +118,12 @@ class ResultFiles:
                 f'({error.strerror or error}): make room, or name another folder; what is '
                 'finished stays.'
             ) from error
+
+    def _remove_empty(self) -> None:
+        """Remove the folders that were made for files that there will not be."""
+        for folder in reversed(self._made):
+            with suppress(OSError):
+                folder.rmdir()
 
     def _write_cams(self, name: str, image: np.ndarray, sample: SegDataSample) -> None:
         path = self.path('cams', name)

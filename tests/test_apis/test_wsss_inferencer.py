@@ -356,8 +356,16 @@ def test_tags_for_a_model_without_use_for_them(folder, seg):
 
 def test_maps_of_a_model_without_maps(folder, tmp_path, seg):
     with pytest.raises(UsageError, match='predicts no class activation maps: leave maps out'):
-        seg(folder / 'photos', out_dir=tmp_path, cams=True)
-    assert not files(tmp_path)
+        seg(folder / 'photos', out_dir=tmp_path / 'new', cams=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_there_stays_where_a_model_has_no_maps(folder, tmp_path, seg):
+    (tmp_path / 'masks').mkdir()
+    (tmp_path / 'masks/mine.png').touch()
+    with pytest.raises(UsageError, match='no class activation maps'):
+        seg(folder / 'photos', out_dir=tmp_path, heat_maps=True)
+    assert [path.name for path in tmp_path.rglob('*')] == ['masks', 'mine.png']
 
 
 def test_batch_size_of_zero(folder, seg):
