@@ -281,6 +281,13 @@ def test_length_of_a_training_moves_its_schedule(pipeline):
     assert not any(key.startswith('param_scheduler') for key in options_of(train))
 
 
+@pytest.mark.parametrize('iters', [0, 'many', 2.5])
+def test_length_that_is_none(pipeline, iters):
+    found = pipeline(options={'stages.seam.options.train_cfg.max_iters': iters})
+    with pytest.raises(UsageError, match=f'seam: train_cfg.max_iters must be .* got {iters!r}'):
+        found.check()
+
+
 def test_batch_is_shared_by_the_processes(pipeline):
     (words,) = words_of(pipeline(processes=2), 'seam')
     assert options_of(words)['train_dataloader.batch_size'] == 4

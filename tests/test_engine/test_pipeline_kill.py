@@ -95,7 +95,8 @@ def kill_in_stage(root, stage, seconds):
     while time.monotonic() < end and not has_ended(root, stage):
         time.sleep(0.01)
     os.kill(pid, signal.SIGKILL)
-    assert end_of(pid) == -signal.SIGKILL, read(root / 'out.log')
+    # the last stage may have been over before
+    assert end_of(pid) in (-signal.SIGKILL, 0), read(root / 'out.log')
     within = not has_ended(root, stage)
     (root / 'out.log').rename(root / f'killed_in_{stage}.log')
     return within

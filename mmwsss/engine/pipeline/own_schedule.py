@@ -54,7 +54,8 @@ def set_schedule(cfg: Config, num_images: int, iters: int | None = None) -> None
         iters: Iterations in place of as many epochs.
 
     Raises:
-        UsageError: the training is none of iterations, or see :func:`template_images`.
+        UsageError: the training is none of iterations, their number is no positive one, or see
+            :func:`template_images`.
     """
     loader, loop = cfg.train_dataloader, cfg.train_cfg
     if 'max_iters' not in loop:

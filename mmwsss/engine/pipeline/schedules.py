@@ -7,6 +7,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmwsss.engine.launch import UsageError
+
 from .tool_configs import find_dicts
 
 ITERATIONS = 'train_cfg.max_iters'
@@ -64,11 +66,16 @@ def schedule_options(cfg: Config, iters: int) -> dict[str, Any]:
     Returns:
         Overrides by dotted key.
 
+    Raises:
+        UsageError: ``iters`` is no positive number.
+
     Example:
         >>> train_cfg, model = dict(max_iters=500), dict(train_cfg=dict(warmup_iters=100))
         >>> schedule_options(Config(dict(train_cfg=train_cfg, model=model)), 250)
         {'train_cfg.max_iters': 250, 'model.train_cfg.warmup_iters': 50}
     """
+    if not isinstance(iters, int) or iters < 1:
+        raise UsageError(f'{ITERATIONS} must be a whole number and at least 1, got {iters!r}.')
     old = cfg.train_cfg.max_iters
     options = {ITERATIONS: iters}
     for name, entry, keys in _moving_parts(cfg):

@@ -118,9 +118,8 @@ class Train(Stage):
             return {}
         rest = {key: value for key, value in self.options.items() if key != ITERATIONS}
         cfg = pipeline.tool_config(path, rest)
-        return (
-            schedule_options(cfg, self.options[ITERATIONS]) if 'max_iters' in cfg.train_cfg else {}
-        )
+        counted = 'max_iters' in cfg.train_cfg
+        return schedule_options(cfg, self.options[ITERATIONS]) if counted else {}
 
     def training(
         self, pipeline: Pipeline, place: Callable[[str], str]
