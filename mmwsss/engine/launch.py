@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import select
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -58,6 +60,9 @@ def run_tool(
 ) -> None:
     """Parse the command line and run a tool; a wrong call ends with one sentence and status 2.
 
+    A tool whose output goes to a program that has ended, as in ``| head``, ends silently, too, with
+    status 1.
+
     Args:
         parser: Parser of the tool.
         run: What the tool does with the parsed arguments.
@@ -70,6 +75,11 @@ def run_tool(
     os.environ.setdefault('LOCAL_RANK', str(getattr(args, 'local_rank', 0)))
     try:
         run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _output_is_closed():
+            raise
+        parser.exit(1)
     except (UsageError, CheckpointError) as error:
         parser.exit(2, f'{parser.prog}: {error}\n')
     except (FileProblemError, FileNotFoundError) as error:
@@ -78,6 +88,18 @@ def run_tool(
             raise
         parser.exit(2, f'{parser.prog}: {sentence}\n')
     _leave_group()
+
+
+def _output_is_closed() -> bool:
+    """Whether nobody reads standard output any more; what was to be written is then dropped."""
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)
+    if not poll.poll(0):
+        return False
+    # the interpreter flushes once more when it ends
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
 
 
 def _read_config(path: str) -> Config:

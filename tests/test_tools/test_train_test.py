@@ -359,6 +359,55 @@ def test_no_thread_of_the_group_outlives_a_tool(tmp_path):
     assert 'gloo' not in out
 
 
+TALKING = """
+import argparse
+import os
+
+from mmwsss.engine.launch import run_tool
+
+
+def talk(args):
+    if args.other:
+        read, write = os.pipe()
+        os.close(read)
+        os.write(write, b'x')
+    print('something', flush={flush})
+
+
+parser = argparse.ArgumentParser()
+parser.add_argument('--other', action='store_true')
+run_tool(parser, talk)
+"""
+
+
+def talk(*argv, flush=True, unbuffered='', listen=False):
+    read, write = os.pipe()
+    if not listen:
+        os.close(read)
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', TALKING.format(flush=flush), *argv],
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONUNBUFFERED': unbuffered},
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(write)
+    if listen:
+        os.close(read)
+    return done
+
+
+@pytest.mark.parametrize(('flush', 'unbuffered'), [(True, ''), (False, ''), (False, '1')])
+def test_a_reader_that_has_gone_ends_a_tool_silently(flush, unbuffered):
+    done = talk(flush=flush, unbuffered=unbuffered)
+    assert (done.returncode, done.stderr) == (1, '')
+
+
+def test_another_broken_pipe_is_an_error():
+    assert 'BrokenPipeError' in talk('--other', listen=True).stderr
+
+
 def test_config_for_processes_on_cpus(config, monkeypatch):
     cfg = Config.fromfile(config)
     cfg.launcher, cfg.find_unused_parameters = 'pytorch', True
