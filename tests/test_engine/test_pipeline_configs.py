@@ -293,6 +293,25 @@ def test_batch_is_shared_by_the_processes(pipeline):
     assert options_of(words)['train_dataloader.batch_size'] == 4
 
 
+@pytest.mark.parametrize(
+    ('stage', 'processes', 'shares', 'amount'),
+    [
+        ('seam', 4, (4, 2), '10,576 iterations'),
+        ('seam', 3, (2, 4), '10,576 iterations of 8 images, on 2 of 3 processes'),
+        ('segmentation', 4, (2, 5), '20,000 iterations of 10 images, on 2 of 4 processes'),
+        ('segmentation', 8, (5, 2), '20,000 iterations of 10 images, on 5 of 8 processes'),
+        ('segmentation', 16, (10, 1), '20,000 iterations of 10 images, on 10 of 16 processes'),
+    ],
+)
+def test_batch_that_not_all_processes_can_share(pipeline, stage, processes, shares, amount):
+    made = pipeline(processes=processes)
+    found = made.stages[stage]
+    assert found.amount(made) == amount
+    (command,) = found.commands(made)
+    assert command.processes == shares[0]
+    assert options_of(command.words)['train_dataloader.batch_size'] == shares[1]
+
+
 # what a change concerns
 
 
@@ -451,12 +470,6 @@ def test_settings_that_cannot_be(pipeline, tmp_path, options, message):
     with pytest.raises(UsageError, match=message):
         pipeline(options=options).check()
     assert not (tmp_path / 'work').exists()
-
-
-def test_batch_that_cannot_be_shared(pipeline):
-    message = 'stage seam: 3 processes cannot share the 8 images of a batch of .*seam_r38_voc.py'
-    with pytest.raises(UsageError, match=message):
-        pipeline(processes=3).check()
 
 
 @pytest.mark.parametrize(

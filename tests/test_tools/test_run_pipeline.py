@@ -375,8 +375,12 @@ def test_wrong_settings_end_all_processes(tool, config, work, tmp_path):
     assert logs[1] == ''
 
 
-def test_training_on_two_processes(tmp_path, work, monkeypatch):
-    """The real thing: parents and children each meet in a group of their own."""
+@pytest.mark.parametrize(('size', 'batch', 'group'), [(2, 4, 2), (3, 2, 2), (2, 1, 1)])
+def test_training_on_several_processes(tmp_path, work, monkeypatch, size, batch, group):
+    """The real thing: parents and children each meet in a group of their own.
+
+    Not all of them have a share of a batch that does not divide.
+    """
     monkeypatch.chdir(tmp_path)
     make_emblems('emblems', EmblemsSettings(num_train=8, num_val=1, size=32))
     options = {'train_cfg.max_iters': 2, 'default_hooks.logger.interval': 1}
@@ -385,16 +389,35 @@ def test_training_on_two_processes(tmp_path, work, monkeypatch):
         data_root='emblems',
         classes=dict(data_root='emblems'),
         splits=dict(train=dict(split='train', images='emblems/JPEGImages')),
-        stages=[{**train, 'options': {**options, 'train_dataloader.batch_size': 4}}],
+        stages=[{**train, 'options': {**options, 'train_dataloader.batch_size': batch}}],
     )
     config = save_text(tmp_path / 'one.py', Config(content).pretty_text)
     tool = load_file('tools/run_pipeline.py')
-    ends, logs = parents(tool, str(config), work, tmp_path)
-    assert ends == [0, 0], (logs, (work / 'cam/cam.log').read_text()[-2000:])
+    ends, logs = parents(tool, str(config), work, tmp_path, size=size)
     log = (work / 'cam/cam.log').read_text()
-    assert 'train_dataloader.batch_size=2' in log
+    assert ends == [0] * size, (logs, log[-2000:])
+    assert f'train_dataloader.batch_size={batch // group}' in log
+    assert f'GPU number: {group}\n' in log
+    others = [f'cam.rank{rank}.log' for rank in range(1, group)]
+    assert [path.name for path in (work / 'cam').glob('cam.rank*')] == others
     assert 'Iter(train) [2/2]' in log
     assert (work / 'cam/iter_2.pth').exists()
+
+
+@pytest.mark.parametrize(
+    ('rank', 'count', 'group'),
+    [
+        (2, None, World(2, 8, 2, 4, 0, 2)),
+        (2, 16, World(2, 8, 2, 4, 0, 2)),
+        (2, 3, World(2, 3, 2, 3, 0, 2)),
+        (3, 3, None),
+        (2, 5, World(2, 5, 2, 4, 0, 2)),
+        (4, 5, World(4, 5, 0, 1, 1, 2)),
+    ],
+)
+def test_group_of_the_first_processes(rank, count, group):
+    world = World(rank, 8, rank % 4, 4, rank // 4, 2)
+    assert world.first(count) == group
 
 
 def test_processes_of_slurm(monkeypatch):

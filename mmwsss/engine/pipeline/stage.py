@@ -29,11 +29,13 @@ class Command:
         words: Its arguments.
         spread: ``once``, ``nodes`` or ``ranks``: by the first process, by one of each machine
             with ``--share``, by all with ``--launcher``.
+        processes: How many of all are enough, the first ones (all). For ``ranks``.
     """
 
     tool: str
     words: tuple[str, ...]
     spread: str = ONCE
+    processes: int | None = None
 
 
 def count_files(folder: Path, suffix: str) -> int:

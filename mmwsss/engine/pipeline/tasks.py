@@ -34,18 +34,20 @@ class Task(NamedTuple):
     port: int
 
 
-def _takes_part(task: Task, world: World) -> bool:
+def _group(task: Task, world: World) -> World | None:
+    """Return the processes that run a command, None where this one is not among them."""
     if task.command.spread == RANKS:
-        return True
-    return world.local_rank == 0 if task.command.spread == NODES else world.rank == 0
+        return world.first(task.command.processes)
+    leads = world.local_rank == 0 if task.command.spread == NODES else world.rank == 0
+    return world if leads else None
 
 
-def _words(task: Task, world: World) -> tuple[str, ...]:
+def _words(task: Task, group: World) -> tuple[str, ...]:
     # in front, since the last option of a command may take any number of words
-    if task.command.spread == RANKS and not world.alone:
+    if task.command.spread == RANKS and not group.alone:
         return ('--launcher', 'pytorch', *task.command.words)
-    if task.command.spread == NODES and world.nodes > 1:
-        return ('--share', str(world.node), str(world.nodes), *task.command.words)
+    if task.command.spread == NODES and group.nodes > 1:
+        return ('--share', str(group.node), str(group.nodes), *task.command.words)
     return task.command.words
 
 
@@ -69,14 +71,15 @@ def perform(
     Raises:
         ToolError: the tool failed.
     """
-    if _takes_part(task, world):
+    group = _group(task, world)
+    if group is not None:
         log = task.log.with_suffix(f'.rank{world.rank}.log') if world.rank else task.log
         environment = {}
-        if task.command.spread == RANKS and not world.alone:
-            environment = world.child_environment(task.port)
+        if task.command.spread == RANKS and not group.alone:
+            environment = group.child_environment(task.port)
         child = Child(
             tools / task.command.tool,
-            _words(task, world),
+            _words(task, group),
             log,
             environment=environment,
             inherited=inherited,

@@ -8,7 +8,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -50,6 +50,18 @@ class World:
     def alone(self) -> bool:
         """Whether this process is the only one."""
         return self.size == 1
+
+    def first(self, count: int | None) -> World | None:
+        """Return the group of the first processes, None where this one is not among them.
+
+        Args:
+            count: Of the group, all where it is None or more than there are.
+        """
+        size = self.size if count is None else min(count, self.size)
+        if self.rank >= size:
+            return None
+        begin = self.rank - self.local_rank
+        return replace(self, size=size, local_size=min(self.local_size, size - begin))
 
     def broadcast(self, value: Any) -> Any:
         """Return what the first process has.

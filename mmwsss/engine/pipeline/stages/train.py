@@ -85,8 +85,7 @@ class Train(Stage):
             pipeline: The pipeline.
 
         Raises:
-            UsageError: see :meth:`Stage.check`; the config is missing or wrong, or its batch
-                cannot be shared by the processes.
+            UsageError: see :meth:`Stage.check`; the config is missing or wrong.
         """
         super().check(pipeline)
         for key in ('labels', 'masks'):
@@ -95,7 +94,6 @@ class Train(Stage):
                     f'stage {self.name}: {self.sources[key]} makes nothing of split {SPLIT!r}, '
                     'which a model is trained on: add it to its splits.'
                 )
-        self.batch_size(pipeline)
 
     def model_options(self, pipeline: Pipeline, loader: str) -> tuple[str, dict[str, Any]]:
         """Return the config and the overrides that all who use the model need.
@@ -165,26 +163,23 @@ class Train(Stage):
             raise UsageError(f'stage {self.name}: {error}') from error
         return settings
 
-    def batch_size(self, pipeline: Pipeline) -> int | None:
-        """Return the images that each process takes of a batch, None for those of the config.
+    def shares(self, pipeline: Pipeline) -> tuple[int, int]:
+        """Return how many processes train, and the images of a batch that each takes.
+
+        They are the most that share the batch of the config evenly: two of four for ten images.
 
         Args:
             pipeline: The pipeline.
 
         Raises:
-            UsageError: the batch cannot be shared by the processes.
+            UsageError: the config is missing or wrong.
         """
-        if pipeline.processes == 1:
-            return None
         _, _, cfg = self.training(pipeline, lambda parameter: self.sources[parameter])
-        total, processes = cfg.train_dataloader.batch_size, pipeline.processes
-        if total % processes:
-            raise UsageError(
-                f'stage {self.name}: {processes} processes cannot share the {total} images of a '
-                f'batch of {self.config} evenly: start another number of processes, or set '
-                'options=dict(train_dataloader=dict(batch_size=...)).'
-            )
-        return total // processes
+        batch = cfg.train_dataloader.batch_size
+        processes = min(pipeline.processes, batch)
+        while batch % processes:
+            processes -= 1
+        return processes, batch // processes
 
     def prepare(self, pipeline: Pipeline) -> None:
         """Set right which checkpoint the training goes on from.
@@ -219,10 +214,11 @@ class Train(Stage):
         """
         path, options, _ = self.training(pipeline, partial(self._place, pipeline))
         options['randomness.seed'] = pipeline.seed
-        if (batch_size := self.batch_size(pipeline)) is not None:
-            options['train_dataloader.batch_size'] = batch_size
+        processes, batch = self.shares(pipeline)
+        if processes > 1:
+            options['train_dataloader.batch_size'] = batch
         words = [path, '--work-dir', str(pipeline.folder(self.name)), '--resume']
-        return [Command('train.py', (*words, *option_words(options)), RANKS)]
+        return [Command('train.py', (*words, *option_words(options)), RANKS, processes)]
 
     def _place(self, pipeline: Pipeline, parameter: str) -> str:
         source = pipeline.source(self, parameter)
@@ -247,13 +243,18 @@ class Train(Stage):
         return iterations_done(pipeline.log(self.name))
 
     def amount(self, pipeline: Pipeline) -> str:
-        """Return the iterations or epochs in words.
+        """Return the iterations or epochs in words, and on how many processes if not on all.
 
         Args:
             pipeline: The pipeline.
         """
         loop = self._loop(pipeline)
-        return super().amount(pipeline) or f'{loop.get("max_epochs")} epochs'
+        length = super().amount(pipeline) or f'{loop.get("max_epochs")} epochs'
+        processes, batch = self.shares(pipeline)
+        if processes == pipeline.processes:
+            return length
+        of = f'{processes} of {pipeline.processes}'
+        return f'{length} of {batch * processes} images, on {of} processes'
 
     def lacking(self, pipeline: Pipeline, manifest: Mapping[str, Any]) -> str:
         """Say that the checkpoint of a finished training is no longer there, '' if it is.
