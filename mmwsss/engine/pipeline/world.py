@@ -20,6 +20,7 @@ TIMEOUT = timedelta(days=365)
 
 @contextmanager
 def _others() -> Iterator[None]:
+    """Say what it means when the others cannot be reached."""
     try:
         yield
     except RuntimeError as error:
@@ -77,12 +78,8 @@ class World:
         from torch import distributed
 
         values = [value]
-        try:
+        with _others():
             distributed.broadcast_object_list(values)
-        except RuntimeError as error:
-            raise UsageError(
-                'another process of the pipeline has ended: see its message.'
-            ) from error
         return values[0]
 
     def wait_for_all(self) -> None:
@@ -95,12 +92,8 @@ class World:
             return
         from torch import distributed
 
-        try:
+        with _others():
             distributed.barrier()
-        except RuntimeError as error:
-            raise UsageError(
-                'another process of the pipeline has ended: see its message.'
-            ) from error
 
     def child_environment(self, port: int) -> dict[str, str]:
         """Return what a child finds out by which process of a group it is.
