@@ -461,6 +461,14 @@ def test_checkpoint_that_is_gone_is_trained_again(pipeline, tmp_path):
             r'the weights x\.pth with which the model begins cannot be read \(No such file',
         ),
         (
+            {'stages.seam.options.train_dataloader.batch_size': 0},
+            'stage seam: train_dataloader.batch_size must be a whole number of at least 1, got 0',
+        ),
+        (
+            {'stages.seam.options.train_dataloader.batch_size': 'x'},
+            "stage seam: train_dataloader.batch_size must be a whole number of at least 1, got 'x'",
+        ),
+        (
             {'stages.seam.options.train_dataloader.dataset.data_root': 'x'},
             'stage seam: .* there is no folder x: put PASCAL VOC',
         ),

@@ -172,10 +172,15 @@ class Train(Stage):
             pipeline: The pipeline.
 
         Raises:
-            UsageError: the config is missing or wrong.
+            UsageError: the config is missing or wrong, or its batch has no image.
         """
         _, _, cfg = self.training(pipeline, lambda parameter: self.sources[parameter])
-        batch = cfg.train_dataloader.batch_size
+        batch = cfg.train_dataloader.get('batch_size', 1)
+        if not isinstance(batch, int) or batch < 1:
+            raise UsageError(
+                f'stage {self.name}: train_dataloader.batch_size must be a whole number of at '
+                f'least 1, got {batch!r}.'
+            )
         processes = min(pipeline.processes, batch)
         while batch % processes:
             processes -= 1
