@@ -59,7 +59,7 @@ def set_output(cfg: Config, folder: str) -> None:
             # what can be told to write nothing but files writes masks
             writers.append(('format_only' not in options, len(writers), evaluator, options))
     if not writers:
-        raise UsageError('--out needs an evaluator with output_dir, such as IoUMetric.')
+        raise UsageError('--out needs an evaluator with output_dir, such as MaskMetric.')
     _, _, evaluator, options = min(writers, key=lambda writer: writer[:2])
     evaluator['output_dir'] = folder
     if 'keep_results' in options:

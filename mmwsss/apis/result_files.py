@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from mmseg.structures import SegDataSample
 
-from mmwsss.datasets.class_palettes import NUM_COLORS, ClassPalette, write_mask_file
+from mmwsss.datasets.class_palettes import ClassPalette, write_mask_file
+from mmwsss.datasets.masks import MAX_CLASSES
 from mmwsss.engine.launch import UsageError
 from mmwsss.engine.mask_tools import make_folder
 from mmwsss.evaluation import CAMWriter, read_cam_file
@@ -42,9 +43,9 @@ class ResultFiles:
         cams: bool = False,
         heat_maps: bool = False,
     ) -> None:
-        if len(classes.classes) > NUM_COLORS:
+        if len(classes.classes) > MAX_CLASSES:
             raise UsageError(
-                f'A mask file holds {NUM_COLORS} classes, the model has {len(classes.classes)}: '
+                f'A mask file holds {MAX_CLASSES} classes, the model has {len(classes.classes)}: '
                 'leave out_dir out and write the predictions yourself.'
             )
         self.out_dir, self.classes = Path(out_dir), classes

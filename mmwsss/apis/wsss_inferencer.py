@@ -21,6 +21,7 @@ from torch import nn
 from mmwsss.datasets.class_palettes import NUM_COLORS
 from mmwsss.engine.launch import UsageError, check_checkpoint
 from mmwsss.engine.model_files import set_views
+from mmwsss.evaluation.predictions import check_finite
 from mmwsss.utils.progress import progress_bar
 
 from .painting import paint_mask
@@ -216,6 +217,7 @@ class WSSSInferencer(MMSegInferencer):
             UsageError: something is wrong with the inputs, the tags or the folder.
             LabelFileError: something is wrong with a file of tags.
             ImageFileError: a picture cannot be read; what is finished stays.
+            PredictionError: the model predicts NaN or infinity.
             FileNotFoundError: a picture is gone.
         """
         if batch_size < 1:
@@ -236,7 +238,9 @@ class WSSSInferencer(MMSegInferencer):
 
         for batch, data in self.preprocess(missing(), batch_size):
             for one, sample in zip(batch, self.forward(data), strict=True):
-                mask, overlay, name = self._mask(sample), None, one.picture.name
+                name, overlay = one.picture.name, None
+                check_finite({**sample.to_dict(), 'img_path': one.picture.path or name})
+                mask = self._mask(sample)
                 if files is not None or return_vis:
                     overlay = paint_mask(one.image, mask, self.classes, **painting)
                 if files is not None and overlay is not None:

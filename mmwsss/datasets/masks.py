@@ -13,10 +13,29 @@ from PIL import Image, UnidentifiedImageError
 from mmwsss.utils import FileProblemError
 
 IGNORE_INDEX = 255
+MAX_CLASSES = IGNORE_INDEX  # with the background: the values 0 to 254
 
 
 class MaskError(FileProblemError):
     """A mask file that cannot be used; the text names the file."""
+
+
+def check_num_classes(number: int, where: str | os.PathLike[str]) -> None:
+    """Refuse more classes than a mask can tell from the value that means "ignored".
+
+    Args:
+        number: Classes with background.
+        where: What has so many, for the error.
+
+    Raises:
+        MaskError: there are more than 255.
+    """
+    if number > MAX_CLASSES:
+        raise MaskError(
+            f'{os.fspath(where)}: {number} classes with the background, where a mask holds '
+            f'{MAX_CLASSES} (values 0 to {MAX_CLASSES - 1}; {IGNORE_INDEX} means ignored): choose '
+            'fewer classes.'
+        )
 
 
 def _decode_mask(path: str, content: bytes) -> NDArray[np.uint8]:
@@ -51,9 +70,11 @@ def read_mask(
         returns: ``(H, W)`` uint8, and the sorted values that occur.
 
     Raises:
-        MaskError: missing, truncated, coloured or 16-bit, or values that are no class.
+        MaskError: missing, truncated, coloured or 16-bit, or values that are no class; more than
+            255 classes.
     """
     path = os.fspath(path)
+    check_num_classes(num_classes or 0, f'mask {path}')
     try:
         content = fileio.get(path, backend_args=backend_args)
     except OSError as error:

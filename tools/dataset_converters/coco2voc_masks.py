@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from mmwsss.datasets import LabelFileError, MaskError, image_id
-from mmwsss.datasets.class_names import class_names
+from mmwsss.datasets.class_palettes import read_classes
 from mmwsss.datasets.coco_masks import Instance, MaskTask, write_mask
 from mmwsss.datasets.label_readers import is_instances, short_list
 from mmwsss.engine.launch import UsageError, run_tool
@@ -69,7 +69,7 @@ def category_values(content: Mapping[str, Any], args: argparse.Namespace) -> dic
         LabelFileError: a category with annotations is no class.
         UsageError: ``--rename`` names something that is not there.
     """
-    classes = class_names(args.classes)
+    classes = read_classes(args.classes).classes
     values = {name: value for value, name in enumerate(classes)}
     names = {category['id']: category['name'] for category in content['categories']}
     renamed = dict(pair.partition('=')[::2] for pair in args.rename)
