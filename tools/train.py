@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmwsss.compat import load_strictly
+from mmwsss.compat import load_from_local
 from mmwsss.engine.launch import (
     add_common_options,
     build_runner,
@@ -60,7 +60,8 @@ def keep_seed(cfg: Config) -> None:
     randomness = cfg.get('randomness') or {}
     if randomness.get('seed') is None:
         # the runner takes it from there, too, but after it has built the data loader
-        seed = load_strictly(cfg.load_from, 'cpu')['meta'].get('seed')
+        meta = load_from_local(cfg.load_from, 'cpu').get('meta') or {}
+        seed = meta.get('seed')
         cfg.randomness = dict(randomness, seed=seed)
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from prettytable import PrettyTable
 
 from .check_labels import Finding
+from .decoding import turned_note
 from .image_labels import ImageLabels
 from .image_level_dataset import ImageEntry
 from .masks import IGNORE_INDEX, MaskError, read_mask
@@ -104,6 +105,7 @@ def check_image(entry: ImageEntry, num_classes: int) -> ImageReport:
     if shape not in (None, mask.shape):
         height, width = shape
         text = f'{path} is {mask.shape[1]} x {mask.shape[0]}, its image {width} x {height}'
+        text += turned_note(shape, mask.shape)
         findings.append(Finding('mask of another size', text))
     foreign = [value for value in values if value >= num_classes and value != IGNORE_INDEX]
     if foreign:

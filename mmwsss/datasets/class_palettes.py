@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmwsss.utils import atomic_write
+from mmwsss.utils import atomic_write, system_sentence
 
 from .class_names import class_names
 from .emblems import read_description
@@ -82,7 +82,5 @@ def write_mask_file(
         with atomic_write(path) as file:
             image.save(file, format='PNG')
     except OSError as error:
-        raise MaskError(
-            f'mask {path} cannot be written ({error.strerror or error}): make room, or name '
-            'another folder.'
-        ) from error
+        sentence = system_sentence(error) or f'{path} cannot be written ({error}).'
+        raise MaskError(f'mask {sentence}') from error

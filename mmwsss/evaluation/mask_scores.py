@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from prettytable import PrettyTable
 from torch import Tensor
 
+from mmwsss.datasets.decoding import turned_note
 from mmwsss.datasets.masks import IGNORE_INDEX, MaskError, read_mask
 
 from .cam_curve import CAMCurve
@@ -100,7 +101,8 @@ def count_files(paths: tuple[str, str], num_classes: int) -> NDArray[np.int64]:
     if pred.shape != target.shape:
         raise MaskError(
             f'mask {paths[0]} is {pred.shape[1]} x {pred.shape[0]} where {paths[1]} is '
-            f'{target.shape[1]} x {target.shape[0]}: give masks of the same images.'
+            f'{target.shape[1]} x {target.shape[0]}{turned_note(pred.shape, target.shape)}: give '
+            'masks of the same images.'
         )
     return mask_counts(pred, target, num_classes)
 

@@ -9,6 +9,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmwsss.ops.affinity_labels import IGNORE_INDEX
+from mmwsss.utils import ModelMismatchError
 
 
 def check_label_classes(model: object, num_classes: int) -> None:
@@ -63,8 +64,8 @@ def image_labels(
         returns: ``(N, num_classes - 1)`` float multi-hot.
 
     Raises:
-        ValueError: a sample has neither labels nor a mask, or labels of another number of
-            classes.
+        ValueError: a sample has neither labels nor a mask.
+        ModelMismatchError: it has labels of another number of classes.
     """
     labels = []
     for sample in data_samples:
@@ -79,7 +80,7 @@ def image_labels(
                 'prediction without tags test_cfg=dict(use_image_labels=False).'
             )
         if label.numel() != num_classes - 1:
-            raise ValueError(
+            raise ModelMismatchError(
                 f'image {sample.metainfo.get("img_path", "of the batch")} is labelled among '
                 f'{label.numel()} foreground classes but the model has num_classes='
                 f'{num_classes}, background included: set num_classes={label.numel() + 1} in '

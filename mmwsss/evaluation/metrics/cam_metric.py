@@ -24,6 +24,7 @@ from mmwsss.evaluation.cam_curve import (
 from mmwsss.evaluation.curve_files import write_curve
 from mmwsss.evaluation.mask_scores import truth_note
 from mmwsss.evaluation.predictions import check_finite, check_ignored
+from mmwsss.utils import ModelMismatchError
 
 
 def plane(sample: dict, field: str, hint: str) -> Tensor:
@@ -103,7 +104,7 @@ class CAMMetric(BaseMetric):
         )
         classes = len(self.dataset_meta['classes'])
         if len(logits) != classes:
-            raise ValueError(
+            raise ModelMismatchError(
                 f'CAMMetric: the model predicts {len(logits)} classes but the data set has '
                 f'{classes}, background included: set num_classes={classes} in the model.'
             )
