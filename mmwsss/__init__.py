@@ -13,6 +13,7 @@ install_strict_loading()
 # only after the check, which says what to install where one of these could not be imported
 from . import datasets, engine, evaluation, models  # noqa: E402
 
+datasets.transforms.install_mirrored_packing()
 evaluation.install_exact_counts()
 
 __all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models']

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-import torch
 from mmengine.config import DictAction
 
 from mmwsss.apis import WSSSInferencer
 from mmwsss.apis.wsss_inferencer import DTYPES
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.engine.broken_entries import add_skip_option, end_with
+from mmwsss.engine.launch import run_tool
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -80,6 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
     group.add_argument('--opacity', type=float, default=0.6, help='of the colours, 0 to 1 (0.6)')
     group.add_argument('--no-names', action='store_true', help='overlays without names of classes')
     group.add_argument('--overwrite', action='store_true', help='make existing files again')
+    add_skip_option(group, 'pictures')
     return parser
 
 
@@ -96,29 +97,29 @@ def infer(args: argparse.Namespace) -> None:
         cfg_options=args.cfg_options,
     )
     made = kept = 0
-    try:
-        for result in inferencer.stream(
-            args.input,
-            batch_size=args.batch_size,
-            tags=args.tags,
-            stride=args.stride,
-            out_dir=args.out_dir,
-            overwrite=args.overwrite,
-            cams=args.cams,
-            heat_maps=args.heat_maps,
-            opacity=args.opacity,
-            with_labels=not args.no_names,
-        ):
-            made, kept = made + (result.mask is not None), kept + (result.mask is None)
-    except OSError as error:
-        raise UsageError(str(error)) from error
-    except torch.cuda.OutOfMemoryError as error:
-        raise UsageError(
-            f'The memory of the GPU is full (--batch-size {args.batch_size}): take a smaller '
-            'batch, --amp, or no --tta; what is finished stays.'
-        ) from error
+    broken = []
+    for result in inferencer.stream(
+        args.input,
+        batch_size=args.batch_size,
+        tags=args.tags,
+        stride=args.stride,
+        out_dir=args.out_dir,
+        overwrite=args.overwrite,
+        cams=args.cams,
+        heat_maps=args.heat_maps,
+        skip_broken=args.skip_broken,
+        opacity=args.opacity,
+        with_labels=not args.no_names,
+    ):
+        if result.problem is not None:
+            broken.append(result.problem)
+        elif result.mask is None:
+            kept += 1
+        else:
+            made += 1
     note = f', {kept} were there already (--overwrite makes them again)' if kept else ''
     print(f'{made} pictures segmented into {args.out_dir}{note}.')
+    end_with(broken, 'pictures')
 
 
 if __name__ == '__main__':

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmwsss.compat import load_from_local
+from mmwsss.engine.fitting import check_classes
 from mmwsss.engine.launch import (
     add_common_options,
     build_runner,
@@ -44,8 +45,9 @@ def set_resume(cfg: Config, *, named: bool) -> None:
         named: Whether the command line set ``load_from``.
     """
     latest = Path(cfg.work_dir, 'last_checkpoint')
-    if not named and latest.is_file():
-        cfg.load_from = latest.read_text().strip()
+    name = latest.read_text().strip() if latest.is_file() else ''
+    if name and not named:
+        cfg.load_from = name
         cfg.resume = True
     else:
         cfg.resume = named or cfg.get('load_from') is None
@@ -78,7 +80,9 @@ def train(args: argparse.Namespace) -> None:
         if cfg.resume:
             keep_seed(cfg)
     prepare_distributed(cfg)
-    build_runner(cfg).train()
+    runner = build_runner(cfg)
+    check_classes(runner, runner.train_loop, 'train_dataloader')
+    runner.train()
 
 
 if __name__ == '__main__':
