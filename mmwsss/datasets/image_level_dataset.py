@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import os.path as osp
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
