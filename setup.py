@@ -81,7 +81,14 @@ setup(
     packages=find_packages(include=['mmwsss', 'mmwsss.*']),
     package_data={'mmwsss.visualization': ['templates/*']},
     python_requires='>=3.10',
-    install_requires=['torch>=2.4', 'numpy>=1.24', 'opencv-python', 'pillow', 'jinja2'],
+    # IMWRITE_JPEG_SAMPLING_FACTOR came with OpenCV 4.7, Image.Resampling with Pillow 9.1
+    install_requires=[
+        'torch>=2.4',
+        'numpy>=1.24',
+        'opencv-python>=4.7',
+        'pillow>=9.1',
+        'jinja2',
+    ],
     extras_require={**STACKS, **EXTRAS},
     cmdclass={'build_py': BuildWithMim},
     zip_safe=False,

@@ -237,7 +237,7 @@ def check_weights_file(content: Any, name: str | os.PathLike[str]) -> Any:
     tensors = {}
     if isinstance(weights, Mapping):
         tensors = {key: v for key, v in weights.items() if isinstance(v, torch.Tensor)}
-    if not tensors and (weights or not isinstance(weights, Mapping)):
+    if not isinstance(weights, Mapping) or (weights and not tensors):
         held = type(weights).__name__
         if isinstance(weights, Mapping):
             held = f'{held} of {", ".join(map(str, list(weights)[:3]))}'

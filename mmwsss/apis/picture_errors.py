@@ -13,8 +13,9 @@ from .pictures import Picture
 
 # what PyTorch says where a picture has fewer pixels than a kernel or a stride
 _TOO_SMALL = re.compile(
-    r"Kernel size can't be greater|[Oo]utput size is too small|should be greater than 0|"
-    r'Padding size should be less|non-empty 3D or 4D|must be greater than the size of'
+    r"Kernel size can't be greater|output size is too small|should be greater than 0|"
+    r'padding size should be less|non-empty 3D or 4D|must be greater than the size of',
+    re.IGNORECASE,
 )
 
 

@@ -11,12 +11,12 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from PIL import Image
 
-from mmwsss.apis import WSSSInferencer
+from mmwsss.apis import PictureError, WSSSInferencer
 from mmwsss.apis.painting import paint_cams, paint_mask
 from mmwsss.datasets import ImageFileError, LabelFileError, read_mask
 from mmwsss.datasets.class_palettes import ClassPalette
 from mmwsss.engine.launch import UsageError
-from mmwsss.evaluation import read_cam_file
+from mmwsss.evaluation import PredictionError, read_cam_file
 from tests.tiny_models import (
     CAM_MODEL,
     CLASSES,
@@ -168,7 +168,7 @@ def test_nothing_is_half_written(folder, tmp_path, seg, monkeypatch):
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr('os.fsync', fail)
-    with pytest.raises(UsageError, match=r'files of a in .* cannot be written \(No space left'):
+    with pytest.raises(UsageError, match=r'overlays/a\.jpg cannot be written \(No space left'):
         seg(folder / 'photos', out_dir=tmp_path)
     assert not files(tmp_path)
 
@@ -400,3 +400,49 @@ def test_heat_maps_side_by_side():
     assert painted.shape == (40, 120, 3)
     assert painted[39, 0].argmax() == 2  # blue for 0
     assert painted[39, 119].argmax() == 0  # red for 1
+
+
+# pictures that are broken, tiny, or of which a network makes nothing
+
+
+@pytest.mark.parametrize('size', [(1, 1), (1, 40), (40, 1)])
+@pytest.mark.parametrize('name', ['seg', 'cam'])
+def test_tiny_pictures_are_segmented_in_all_views(folder, tmp_path, name, size):
+    cv2.imwrite(str(tmp_path / 'dot.png'), np.zeros((*size, 3), np.uint8))
+    found = inferencer(folder, name, tta=True)(tmp_path / 'dot.png', out_dir=tmp_path / 'out')
+    assert found['predictions'].shape == size
+
+
+def test_broken_pictures_are_left_out_on_request(folder, tmp_path, seg):
+    save_photos(tmp_path / 'photos', ['a.png', 'c.png'])
+    (tmp_path / 'photos/b.png').write_bytes(b'no picture')
+    with pytest.raises(ImageFileError, match=r'b\.png'):
+        list(seg.stream(tmp_path / 'photos'))
+    found = list(seg.stream(tmp_path / 'photos', skip_broken=True, out_dir=tmp_path / 'out'))
+    assert [one.name for one in found if one.problem is None] == ['a', 'c']
+    assert 'b.png is truncated or no image' in found[-1].problem
+    assert files(tmp_path / 'out').keys() == {
+        f'{kind}/{name}'
+        for kind, name in (
+            ('masks', 'a.png'),
+            ('masks', 'c.png'),
+            ('overlays', 'a.jpg'),
+            ('overlays', 'c.jpg'),
+        )
+    }
+
+
+def test_predictions_that_are_not_finite_become_no_mask(folder, tmp_path, monkeypatch):
+    broken = inferencer(folder)
+    with torch.no_grad():
+        broken.network.decode_head.conv_seg.bias.fill_(float('nan'))
+    with pytest.raises(PredictionError, match=r'a\.png: the model predicts NaN'):
+        broken(folder / 'photos/a.png', out_dir=tmp_path)
+    assert not files(tmp_path)
+
+
+def test_want_of_memory_names_the_picture(folder, tmp_path, monkeypatch):
+    poor = inferencer(folder)
+    monkeypatch.setattr(poor.model, 'test_step', lambda data: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(PictureError, match=r'memory does not suffice for .*a\.png'):
+        poor(folder / 'photos/a.png')

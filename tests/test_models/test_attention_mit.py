@@ -164,3 +164,12 @@ def test_norms_have_two_settings(embed, expected):
         set(found) if embed is None else set(found) - inner
     )
     assert {found[name] for name in inner} == {expected}
+
+
+@pytest.mark.parametrize('size', [(1, 1), (16, 16), (28, 64), (400, 20)])
+def test_images_of_any_size(size):
+    ours = pair()[1]
+    with torch.no_grad():
+        feats = ours(torch.randn(1, 3, *size))
+    assert feats[0].shape[2:] == tuple(-(-side // 4) for side in size)
+    assert all(bool(feat.isfinite().all()) for feat in feats)

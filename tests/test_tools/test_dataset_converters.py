@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmwsss.datasets import LabelFileError, read_image_labels
+from mmwsss.datasets import LabelFileError, read_image_labels, read_mask
 from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.coco_masks import (
     Instance,
@@ -483,3 +483,21 @@ def test_track_keeps_the_order_and_hands_errors_on(workers):
 def test_track_refuses_no_workers():
     with pytest.raises(ValueError, match='workers must be at least 1, got 0'):
         list(track(abs, [1], workers=0))
+
+
+def test_broken_annotations_are_left_out_on_request(tmp_path, capsys):
+    square = [[1, 1, 9, 1, 9, 9, 1, 9]]
+    annotations = [
+        dict(id=i, image_id=image, category_id=1, iscrowd=0, segmentation=outline)
+        for i, (image, outline) in enumerate([(1, square), (1, [[5.0, 5.0]]), (9, square)])
+    ]
+    images = [dict(id=i, file_name=f'{i}.jpg', width=12, height=12) for i in (1, 2)]
+    content = dict(images=images, annotations=annotations, categories=[dict(id=1, name='dog')])
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    words = [tmp_path / 'a.json', tmp_path / 'out', '--classes', 'dog', '--workers', 1]
+    with pytest.raises(SystemExit, match='1'):
+        run('coco2voc_masks', *words, '--skip-broken')
+    said = capsys.readouterr().out
+    assert 'image 1, annotation 1' in said and 'annotation 2: no image 9' in said
+    assert read_mask(tmp_path / 'out/1.png', 2)[1] == [0, 1]
+    assert read_mask(tmp_path / 'out/2.png', 2)[1] == [0]

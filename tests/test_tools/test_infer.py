@@ -107,3 +107,14 @@ def test_a_wrong_call_is_one_sentence(tool, folder, words, message, capsys, monk
     error = capsys.readouterr().err
     assert error.startswith(f'infer.py: {message}')
     assert error.count('\n') == 1
+
+
+def test_broken_pictures_are_listed_and_the_status_is_1(tool, folder, tmp_path, capsys):
+    save_photos(tmp_path / 'photos', ['a.png'])
+    (tmp_path / 'photos/b.png').write_bytes(b'no picture')
+    words = [tmp_path / 'photos', '--work-dir', folder / 'work', '--out-dir', tmp_path / 'out']
+    with pytest.raises(SystemExit, match='1'):
+        run(tool, *words, '--skip-broken')
+    said = capsys.readouterr().out
+    assert '1 pictures left out:\n' in said and 'b.png is truncated or no image' in said
+    assert count(tmp_path / 'out') == dict(masks=1, overlays=1)
