@@ -1,6 +1,6 @@
 """Networks, their parts and their losses, registered in MMSegmentation's registries."""
 
-from .backbones import AttentionMiT, ResNet38d, ResNetWithStem, TokenViT
+from .backbones import AttentionMiT, EfficientNetLite, ResNet38d, ResNetWithStem, TokenViT
 from .data_preprocessors import WeakDataPreProcessor
 from .heads import (
     AdaptiveKPooling,

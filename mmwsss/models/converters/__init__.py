@@ -7,6 +7,12 @@ from .affinity_names import (
     published_to_affinitynet,
     published_to_irn,
 )
+from .efficientnet_names import (
+    efficientnet_lite_shapes,
+    efficientnet_lite_variant,
+    published_to_efficientnet_lite,
+    published_to_imagenet_head,
+)
 from .foreign_weights import ConversionError, convert_weights, read_torch_weights, save_weights
 from .mit_names import (
     afa_shapes,
@@ -52,6 +58,8 @@ __all__ = [
     'caae_settings',
     'caae_shapes',
     'convert_weights',
+    'efficientnet_lite_shapes',
+    'efficientnet_lite_variant',
     'irn_shapes',
     'is_irn_copy',
     'is_mit_classifier',
@@ -67,6 +75,8 @@ __all__ = [
     'published_to_afa',
     'published_to_affinitynet',
     'published_to_caae',
+    'published_to_efficientnet_lite',
+    'published_to_imagenet_head',
     'published_to_irn',
     'published_to_mit',
     'published_to_resnet38d',
