@@ -275,6 +275,13 @@ def load_from_openmmlab(filename: str, map_location: Any = None) -> Any:
     return load_strictly(Path(checkpoint._get_mmengine_home()) / address, map_location)
 
 
+def load_from_mmwsss(filename: str, map_location: Any = None) -> Any:
+    """Load ``mmwsss://name`` by :func:`mmwsss.models.pretrained.load_from_mmwsss`."""
+    from mmwsss.models import pretrained
+
+    return pretrained.load_from_mmwsss(filename, map_location)
+
+
 def load_from_remote_store(filename: str, map_location: Any = None) -> Any:
     """Refuse the stores whose readers unpickle by themselves.
 
@@ -294,6 +301,7 @@ def install_strict_loading() -> None:
     register = checkpoint.CheckpointLoader.register_scheme
     register('', load_from_local, force=True)
     register(['open-mmlab://', 'openmmlab://'], load_from_openmmlab, force=True)
+    register('mmwsss://', load_from_mmwsss, force=True)
     stores = ['pavi://', r'(\S+\:)?s3://', r'(\S+\:)?petrel://']
     register(stores, load_from_remote_store, force=True)
     # the other schemes end in the module's load_from_http, which calls load_url by this name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from math import isqrt
@@ -11,6 +12,8 @@ import torch
 from torch import Tensor
 
 from mmwsss.models.backbones import TokenViT
+
+from .foreign_weights import convert_weights, read_torch_weights
 
 HEAD_CHANNELS = 64  # of DeiT and of ViT up to ViT-L; weights do not tell
 _LAYERS = {
@@ -151,3 +154,24 @@ def token_vit_shapes(settings: Mapping[str, Any]) -> dict[str, torch.Size]:
     with torch.device('meta'):
         network = TokenViT(**settings)
     return {name: value.shape for name, value in network.state_dict().items()}
+
+
+def read_token_vit(
+    path: str | os.PathLike[str], num_class_tokens: int = 1
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read weights of a ViT and return the state dict of :class:`TokenViT` and its settings.
+
+    Args:
+        path: Checkpoint of DeiT (distilled or not), DINO, timm or MMPretrain.
+        num_class_tokens: Class tokens that are wanted.
+
+    Raises:
+        ConversionError: it is another file, or has no class token where some are wanted.
+        FileNotFoundError: there is no such file.
+        mmwsss.compat.CheckpointError: it is damaged, no checkpoint, or more than weights.
+    """
+    weights = split_vit_tokens(read_torch_weights(path), num_class_tokens)
+    settings = vit_settings(weights)
+    # a file without a class token is to be refused
+    expected = token_vit_shapes({**settings, 'num_class_tokens': num_class_tokens})
+    return convert_weights(weights, published_to_token_vit, expected, path), settings
