@@ -212,3 +212,13 @@ TABLE: Mapping[str, Weights] = MappingProxyType(
         'efficientnet-lite2': _efficientnet_lite(2, '9656183e'),
     }
 )
+
+# names of converted files, by which configs found them before weights had names
+EARLIER: Mapping[str, str] = MappingProxyType(
+    {
+        **{file: name for name, weights in TABLE.items() for file in weights.earlier},
+        # without class token: not taken for the name itself
+        'deit-s.pth': 'deit-s',
+        'deit-b_distilled.pth': 'deit-b-distilled',
+    }
+)
