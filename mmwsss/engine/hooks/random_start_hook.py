@@ -28,9 +28,9 @@ class RandomStartHook(Hook):
     def __init__(self, sentences: Sequence[str] = ()) -> None:
         self.sentences = list(sentences)
 
-    def _warn(self, runner: Runner) -> None:
+    def _warn(self, runner: Runner, head: str = '') -> None:
         for sentence in self.sentences:
-            runner.logger.log(logging.WARNING, sentence)
+            runner.logger.log(logging.WARNING, f'{head}{sentence}')
 
     def before_train(self, runner: Runner) -> None:
         """Warn.
@@ -46,7 +46,8 @@ class RandomStartHook(Hook):
         Args:
             runner: The runner.
         """
-        self._warn(runner)
+        # the logger says the same warning only once
+        self._warn(runner, 'This training began without its weights. ')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keep the warnings.
