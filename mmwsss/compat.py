@@ -222,7 +222,16 @@ def _refusal(path: Path, error: Exception) -> str:
 
 
 def load_from_local(filename: str, map_location: Any = None) -> Any:
-    """Load a local checkpoint; MMEngine prints the end of this name in its log."""
+    """Load a local checkpoint; MMEngine prints the end of this name in its log.
+
+    Where there is none, and it is one of those that were converted by hand before weights had
+    names, the weights of the name are loaded.
+    """
+    from mmwsss.models import pretrained
+
+    if name := pretrained.named(filename):
+        print(f'{filename} is not there; {name} is taken.', file=sys.stderr)
+        return pretrained.load_from_mmwsss(name, map_location)
     return load_strictly(filename, map_location)
 
 
@@ -275,6 +284,13 @@ def load_from_openmmlab(filename: str, map_location: Any = None) -> Any:
     return load_strictly(Path(checkpoint._get_mmengine_home()) / address, map_location)
 
 
+def load_from_mmwsss(filename: str, map_location: Any = None) -> Any:
+    """Load ``mmwsss://name`` by :func:`mmwsss.models.pretrained.load_from_mmwsss`."""
+    from mmwsss.models import pretrained
+
+    return pretrained.load_from_mmwsss(filename, map_location)
+
+
 def load_from_remote_store(filename: str, map_location: Any = None) -> Any:
     """Refuse the stores whose readers unpickle by themselves.
 
@@ -294,6 +310,7 @@ def install_strict_loading() -> None:
     register = checkpoint.CheckpointLoader.register_scheme
     register('', load_from_local, force=True)
     register(['open-mmlab://', 'openmmlab://'], load_from_openmmlab, force=True)
+    register('mmwsss://', load_from_mmwsss, force=True)
     stores = ['pavi://', r'(\S+\:)?s3://', r'(\S+\:)?petrel://']
     register(stores, load_from_remote_store, force=True)
     # the other schemes end in the module's load_from_http, which calls load_url by this name

