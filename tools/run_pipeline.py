@@ -16,7 +16,7 @@ from mmwsss.engine.pipeline.tasks import follow
 from mmwsss.engine.pipeline.world import join_world
 
 TOOLS = Path(__file__).resolve().parent
-DEFAULT = 'configs/pipelines/seam_r38_voc.py'
+DEFAULT = 'configs/pipelines/photographs_effnet-lite0.py'
 
 
 def add_photograph_options(parser: argparse.ArgumentParser) -> None:

@@ -14,14 +14,12 @@ from mmwsss.engine.launch import UsageError
 from mmwsss.utils import atomic_write
 
 from .children import readable
-from .own_configs import OwnData, input_size, own_config
+from .own_configs import OwnData, largest_size, own_config
 from .own_folder import OwnFolder, check_folder
 from .own_images import fit_images
 from .schedules import ITERATIONS
 from .tool_configs import find_config, flat_options, load_tool_config
 
-# the photographs of VOC are 500 pixels long, the crops that networks are trained on 448
-SIZE_OF_CROP = 9 / 8
 SPLIT = 'train'
 DATA_STAGES = ('DrawEmblems',)
 # folders that are named after the one that they lie in
@@ -224,7 +222,7 @@ def own_pipeline(
     trained = [read_template(stage, tools)[0] for stage in stages if stage['type'] == 'Train']
     # what guides the network that makes maps may see less of a photograph
     seeing = [cfg for cfg in trained if 'cam_head' in cfg.model] or trained
-    size = int(input_size(seeing[0]) * SIZE_OF_CROP)
+    size = largest_size(seeing[0])
     entries = fit_images(folder.entries, work_dir, size, workers=workers)
     if entries != list(folder.entries):
         say(
