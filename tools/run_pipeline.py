@@ -11,6 +11,7 @@ from mmwsss.engine.launch import UsageError, add_common_options, run_tool
 from mmwsss.engine.mask_tools import add_worker_option
 from mmwsss.engine.pipeline import Pipeline, read_pipeline, run_pipeline, show_plan
 from mmwsss.engine.pipeline.display import say
+from mmwsss.engine.pipeline.estimates import estimate
 from mmwsss.engine.pipeline.own_data import own_pipeline, own_work_dir
 from mmwsss.engine.pipeline.tasks import follow
 from mmwsss.engine.pipeline.world import join_world
@@ -101,6 +102,21 @@ def read_config(args: argparse.Namespace) -> tuple[Config, Path]:
     return cfg, Path(args.work_dir or Path('work_dirs') / Path(args.config).stem)
 
 
+def say_how_long(pipeline: Pipeline, cfg: Config, workers: int) -> None:
+    """Print how long the stages take together.
+
+    Args:
+        pipeline: The pipeline.
+        cfg: Its config, with the number of the photographs and their usual size.
+        workers: Number of processes.
+    """
+    seconds, unknown = estimate(pipeline, cfg.num_images, tuple(cfg.image_size), workers)
+    if not seconds:
+        return
+    rest = f', without {", ".join(unknown)}' if unknown else ''
+    say(f'What is to do takes about {max(round(seconds / 60), 1)} minutes on this machine{rest}.')
+
+
 def main(args: argparse.Namespace) -> None:
     """Run what the arguments say, or say what would be run."""
     world = join_world('none' if args.dry_run else args.launcher)
@@ -119,6 +135,8 @@ def main(args: argparse.Namespace) -> None:
     if args.dry_run:
         show_plan(pipeline, args.first, args.last)
     else:
+        if 'image_size' in cfg:
+            say_how_long(pipeline, cfg, args.workers)
         run_pipeline(pipeline, first=args.first, last=args.last, world=world)
 
 

@@ -15,7 +15,7 @@ model = dict(
     backbone=dict(
         type='EfficientNetLite',
         variant='lite0',
-        output_stride=16,
+        output_stride=32,
         out_indices=(1, 4),
         norm_cfg=dict(type='BN', requires_grad=False),
         init_cfg=dict(type='Pretrained', checkpoint='mmwsss://efficientnet-lite0'),
@@ -25,7 +25,7 @@ model = dict(
         in_channels=320,
         in_index=1,
         channels=128,
-        dilations=(1, 6, 12, 18),
+        dilations=(1, 3, 6, 9),
         c1_in_channels=24,
         c1_channels=24,
         dropout_ratio=0.1,

@@ -17,6 +17,7 @@ from mmwsss.engine.mask_settings import CRF
 from mmwsss.evaluation.pseudo_masks import pseudo_mask
 from mmwsss.models.refiners import PAR, DenseCRF
 
+from .manifests import MANIFEST
 from .pipeline import Pipeline
 from .tool_configs import find_dicts
 
@@ -151,41 +152,45 @@ def _file_seconds(stage: Any, size: tuple[int, int]) -> float:
 
 
 def stage_seconds(
-    pipeline: Pipeline, stage: Any, size: tuple[int, int], processes: int
+    pipeline: Pipeline, stage: Any, images: int, size: tuple[int, int], workers: int
 ) -> float | None:
     """Return how long a stage will take, None where that is not known.
 
     Args:
         pipeline: The pipeline.
         stage: One of its stages.
+        images: Number of images.
         size: Height and width of a usual image.
-        processes: Cores that work through files.
+        workers: Number of processes that work through files.
     """
     num_classes = pipeline.num_classes or len(pipeline.classes.classes)
-    images = stage.total(pipeline)
     if stage.type == 'Train':
         cfg = stage.training(pipeline, lambda parameter: stage.sources[parameter])[2]
-        if images is None or cfg.model.get('decode_head', cfg.model.get('cam_head')) is None:
+        iters = stage.total(pipeline)
+        if iters is None or not {'decode_head', 'cam_head'} & set(cfg.model):
             return None
-        return START + images * training_seconds(cfg, num_classes)
+        return START + iters * training_seconds(cfg, num_classes)
     if stage.type in ('MakeCAMs', 'Test'):
         cfg = stage.model_config(pipeline, stage.splits[0])[2]
         tta = stage.entry.get('tta', not stage.entry.get('single_scale', False))
         each = prediction_seconds(cfg, size, num_classes, tta=tta)
         return START + images * (each + FILES)
     if stage.type in ('RefineMaps', 'MakePseudoMasks'):
-        return START + images * (_file_seconds(stage, size) + FILES) / max(processes, 1)
+        return START + images * (_file_seconds(stage, size) + FILES) / max(workers, 1)
     return None
 
 
-def estimate(pipeline: Pipeline, size: tuple[int, int], workers: int) -> tuple[float, list[str]]:
-    """Return how long the stages of a pipeline will take on this machine, one after the other.
+def estimate(
+    pipeline: Pipeline, images: int, size: tuple[int, int], workers: int
+) -> tuple[float, list[str]]:
+    """Return how long the unfinished stages of a pipeline will take, one after the other.
 
     A step of each training and the prediction of an image are run with random weights, which
     takes some seconds.
 
     Args:
         pipeline: The pipeline.
+        images: Number of images.
         size: Height and width of a usual image in pixels.
         workers: Number of processes that work through files.
 
@@ -196,8 +201,10 @@ def estimate(pipeline: Pipeline, size: tuple[int, int], workers: int) -> tuple[f
         UsageError: the pipeline cannot work.
     """
     total, unknown = 0.0, []
-    for stage in pipeline.stages:
-        seconds = stage_seconds(pipeline, stage, size, workers)
+    for stage in pipeline.stages.values():
+        if (pipeline.folder(stage.name) / MANIFEST).is_file():
+            continue
+        seconds = stage_seconds(pipeline, stage, images, size, workers)
         if seconds is None:
             unknown.append(stage.name)
         else:

@@ -14,9 +14,9 @@ from mmwsss.engine.launch import UsageError
 from mmwsss.utils import atomic_write
 
 from .children import readable
-from .own_configs import OwnData, largest_size, own_config
+from .own_configs import OwnData, input_size, largest_size, own_config
 from .own_folder import OwnFolder, check_folder
-from .own_images import fit_images
+from .own_images import fit_images, usual_size
 from .schedules import ITERATIONS
 from .tool_configs import find_config, flat_options, load_tool_config
 
@@ -229,6 +229,12 @@ def own_pipeline(
             f'The stages read copies in {os.path.dirname(entries[0].img_path)}: photographs of at '
             f'most {size} pixels, in one folder.'
         )
+    height, width = usual_size(entries)
+    crops = ', '.join(str(input_size(cfg)) for cfg in trained)
+    say(
+        f'Photographs of {width} x {height} pixels (median; at most {size}), crops of {crops} pixels '
+        'in the trainings.'
+    )
     data = _describe(folder, entries, size, work_dir)
     writer = _Writer(data, work_dir, final, tools)
     own_stages = [writer.stage(stage) for stage in stages]
@@ -244,6 +250,8 @@ def own_pipeline(
             stages=own_stages,
             notes=list(folder.notes),
             apply=apply_command(work_dir, tools),
+            num_images=len(entries),
+            image_size=(height, width),
         ),
         filename=template.filename,
     )

@@ -41,6 +41,20 @@ def is_larger(path: str, max_size: int) -> bool:
         return max(image.size) > max_size
 
 
+def usual_size(entries: Sequence[ImageEntry]) -> tuple[int, int]:
+    """Return the median height and width of photographs, by their headers.
+
+    Args:
+        entries: The photographs, at least one.
+    """
+    sizes = []
+    for entry in entries:
+        with Image.open(entry.img_path) as image:
+            sizes.append(image.size)
+    widths, heights = (sorted(side) for side in zip(*sizes, strict=True))
+    return heights[len(heights) // 2], widths[len(widths) // 2]
+
+
 def _is_done(copy: Copy) -> bool:
     """Tell a copy of the file as it is now by its time."""
     if not os.path.isfile(copy.target):
