@@ -3,7 +3,7 @@
 dataset_type = 'ImageLevelFolderDataset'
 data_root = 'data/photographs'
 classes = ('background', 'cat', 'dog')
-scales = [0.5, 1.0, 1.5]
+scales = [1.0, 1.5]
 # what the schedules are made for, and the longer side of the photographs in pixels
 schedule_images = 300
 max_size = 320

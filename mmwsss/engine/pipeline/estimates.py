@@ -45,6 +45,9 @@ def _seconds(function: Callable[[], Any], times: int = 2) -> float:
 def _model(cfg: Config) -> Any:
     init_default_scope('mmseg')
     model = cfg.model.to_dict()
+    # it reads the file of the image, which there is none of
+    if (model.get('test_cfg') or {}).get('crf'):
+        model['test_cfg']['crf'] = None
     for _, entry, key in _weights(model):
         entry[key] = None
     built = MODELS.build(model)
@@ -128,7 +131,16 @@ def prediction_seconds(cfg: Config, size: tuple[int, int], num_classes: int, *, 
         factors = [e['scale_factor'] for _, e in find_dicts(cfg.tta_pipeline, 'scale_factor')]
         flips = [e for _, e in find_dicts(cfg.tta_pipeline, 'prob') if e['type'] == 'RandomFlip']
         views = sum(factor**2 for factor in factors or [1.0]) * max(len(flips), 1)
-    return _seconds(predict) * views
+    crf = cfg.model.get('test_cfg', {}).get('crf')
+    return _seconds(predict) * views + (_crf_seconds(crf, size, num_classes) if crf else 0)
+
+
+def _crf_seconds(crf: Any, size: tuple[int, int], num_classes: int) -> float:
+    """Return how long a dense CRF takes for an image."""
+    refiner = MODELS.build(crf.to_dict())
+    images = torch.randint(0, 256, (1, 3, *size), dtype=torch.uint8)
+    probs = torch.rand(1, num_classes, *size).softmax(dim=1)
+    return _seconds(lambda: refiner(images, probs), 1)
 
 
 def _file_seconds(stage: Any, size: tuple[int, int]) -> float:
