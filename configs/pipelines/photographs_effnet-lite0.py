@@ -41,6 +41,8 @@ stages = [
         name='segmentation',
         title='DeepLabV3+ on the pseudo masks',
         config='configs/deeplab_pseudo/deeplabv3plus_effnet-lite0_photographs.py',
+        # it knows the classes before it learns where they are
+        pretrained='cam',
         masks='masks',
     ),
     dict(
