@@ -110,6 +110,8 @@ class _Writer:
         out = dict(stage)
         if 'splits' in out:
             out['splits'] = [SPLIT]
+        if 'tags' in out:
+            out['tags'] = self.data.labels
         if out['type'] == 'Train':
             out['config'] = self.config(out)
             out.pop('options', None)
