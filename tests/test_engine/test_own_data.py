@@ -16,6 +16,7 @@ from PIL import Image
 from mmwsss.datasets import ImageEntry, image_id, read_mask
 from mmwsss.engine import launch
 from mmwsss.engine.launch import UsageError
+from mmwsss.engine.pipeline.own_configs import largest_size
 from mmwsss.engine.pipeline.own_data import own_pipeline
 from mmwsss.engine.pipeline.own_folder import check_folder
 from mmwsss.engine.pipeline.own_images import fit_images
@@ -158,6 +159,22 @@ def test_the_pipeline_is_that_of_the_template_without_its_data(folder):
         'e.jpg',
     ]
     assert 'masks' not in cfg.splits.train
+
+
+def test_tags_are_those_of_the_photographs(folder):
+    stages = [
+        *template().stages,
+        dict(type='MakeTaggedMasks', name='more', model='segmentation', splits=['val'], tags='none'),
+    ]
+    found = own(folder, Config({**template().to_dict(), 'stages': stages})).stages[-1]
+    assert found['tags'] == str(folder / 'tags.csv') and found['splits'] == ['train']
+
+
+def test_sizes_and_schedule_of_a_config_count_first(folder):
+    cfg = Config.fromfile(ROOT / 'configs/cam/cam_effnet-lite0_photographs.py')
+    assert largest_size(cfg) == 320
+    set_schedule(cfg, 600)
+    assert cfg.train_cfg.max_iters == 200
 
 
 def test_masks_of_some_photographs_are_those_that_are_evaluated(tmp_path):

@@ -232,10 +232,10 @@ def own_pipeline(
             f'most {size} pixels, in one folder.'
         )
     height, width = usual_size(entries)
-    crops = ', '.join(str(input_size(cfg)) for cfg in trained)
+    crops = ', '.join(str(side) for side in dict.fromkeys(map(input_size, trained)))
     say(
-        f'Photographs of {width} x {height} pixels (median; at most {size}), crops of {crops} pixels '
-        'in the trainings.'
+        f'Photographs of {width} x {height} pixels (median; at most {size}), crops of {crops} '
+        'pixels in the trainings.'
     )
     data = _describe(folder, entries, size, work_dir)
     writer = _Writer(data, work_dir, final, tools)

@@ -60,8 +60,8 @@ class MaskMetric(IoUMetric):
             name = image_id(sample['img_path'])
             if name not in self._labels:
                 raise LabelFileError(
-                    f'{self.image_labels}: has no entry of the image {name}: add one, with an empty '
-                    'label where it shows none of the classes.'
+                    f'{self.image_labels}: has no entry of the image {name}: add one, with an '
+                    'empty label where it shows none of the classes.'
                 )
             scores = sample['seg_logits']['data']
             allowed = torch.tensor([0, *(k + 1 for k in self._labels[name])], device=scores.device)
