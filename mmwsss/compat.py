@@ -222,7 +222,16 @@ def _refusal(path: Path, error: Exception) -> str:
 
 
 def load_from_local(filename: str, map_location: Any = None) -> Any:
-    """Load a local checkpoint; MMEngine prints the end of this name in its log."""
+    """Load a local checkpoint; MMEngine prints the end of this name in its log.
+
+    Where there is none, and it is one of those that were converted by hand before weights had
+    names, the weights of the name are loaded.
+    """
+    from mmwsss.models import pretrained
+
+    if name := pretrained.named(filename):
+        print(f'{filename} is not there; {name} is taken.', file=sys.stderr)
+        return pretrained.load_from_mmwsss(name, map_location)
     return load_strictly(filename, map_location)
 
 

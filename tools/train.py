@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmwsss.compat import load_strictly
+from mmwsss.engine.first_weights import settle_weights
 from mmwsss.engine.launch import (
     add_common_options,
     build_runner,
@@ -76,6 +77,7 @@ def train(args: argparse.Namespace) -> None:
         check_checkpoint(cfg.load_from)
         if cfg.resume:
             keep_seed(cfg)
+    settle_weights(cfg)
     prepare_distributed(cfg)
     build_runner(cfg).train()
 

@@ -23,7 +23,7 @@ from torch import Tensor, hub
 from mmwsss.compat import CheckpointError
 
 from .converters import ConversionError
-from .pretrained_table import TABLE, Weights, published_hash
+from .pretrained_table import EARLIER, TABLE, Weights, published_hash
 
 SCHEME = 'mmwsss://'
 OWN_FOLDER = 'checkpoints'
@@ -42,6 +42,23 @@ class _BrokenFileError(CheckpointError):
 def weights_folder() -> Path:
     """Return the folder of downloads, PyTorch's own: ``$TORCH_HOME/hub/checkpoints``."""
     return Path(hub.get_dir()) / 'checkpoints'
+
+
+def named(checkpoint: str) -> str:
+    """Return the name that a checkpoint of a config stands for, '' for any other one.
+
+    Args:
+        checkpoint: A name; or a path that does not exist and ends as the files did that were
+            converted by hand before weights had names.
+
+    Example:
+        >>> named('mmwsss://mit-b1'), named('checkpoints/mit_b1_mmseg.pth'), named('a.pth')
+        ('mmwsss://mit-b1', 'mmwsss://mit-b1', '')
+    """
+    if checkpoint.startswith(SCHEME):
+        return checkpoint
+    name = EARLIER.get(Path(checkpoint).name)
+    return f'{SCHEME}{name}' if name and not Path(checkpoint).expanduser().is_file() else ''
 
 
 def find_weights(name: str) -> Weights:

@@ -143,6 +143,43 @@ def _efficientnet_lite(number: int, digest: str, *, classifier: bool = False) ->
     )
 
 
+_AUGREG = Weights(
+    title='ViT-B/16, ImageNet-21k, then 1k, AugReg, 384 pixels',
+    file='B_16-i21k-300ep-lr_0.001-aug_medium1-wd_0.1-do_0.0-sd_0.0--'
+    'imagenet2012-steps_20k-lr_0.01-res_384.npz',
+    read=_token_vit,
+    backbone='type="TokenViT", img_size=384',
+    licence='Apache-2.0',
+    citation='Steiner et al., TMLR 2022, https://arxiv.org/abs/2106.10270',
+    urls=(
+        'https://storage.googleapis.com/vit_models/augreg/'
+        'B_16-i21k-300ep-lr_0.001-aug_medium1-wd_0.1-do_0.0-sd_0.0--'
+        'imagenet2012-steps_20k-lr_0.01-res_384.npz',
+    ),
+    earlier=('vit-b_in21k-in1k_384.pth',),
+)
+_DINO = Weights(
+    title='ViT-S/16, DINO, ImageNet-1k without labels, 224 pixels',
+    file='dino_deitsmall16_pretrain.pth',
+    read=_token_vit,
+    backbone='type="TokenViT", embed_dims=384, num_heads=6',
+    licence='Apache-2.0',
+    citation='Caron et al., ICCV 2021, https://arxiv.org/abs/2104.14294',
+    urls=(
+        'https://dl.fbaipublicfiles.com/dino/dino_deitsmall16_pretrain/'
+        'dino_deitsmall16_pretrain.pth',
+    ),
+)
+_DINOV2 = Weights(
+    title='ViT-S/14, DINOv2, LVD-142M without labels, 518 pixels',
+    file='dinov2_vits14_pretrain.pth',
+    read=_token_vit,
+    backbone='type="TokenViT", embed_dims=384, num_heads=6, patch_size=14, img_size=518, '
+    'layer_scale=1.0',
+    licence='Apache-2.0',
+    citation='Oquab et al., TMLR 2024, https://arxiv.org/abs/2304.07193',
+    urls=('https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth',),
+)
 _RESNET38D = Weights(
     title='ResNet38 (A1), ImageNet-1k',
     file='ilsvrc-cls_rna-a1_cls1000_ep-0001.params',
@@ -166,6 +203,9 @@ TABLE: Mapping[str, Weights] = MappingProxyType(
         'deit-s-distilled': _deit('small', 384, '649709d9', distilled=True),
         'deit-b': _deit('base', 768, 'b5f2ef4d', distilled=False),
         'deit-b-distilled': _deit('base', 768, 'df68dfff', distilled=True),
+        'vit-b16-384': _AUGREG,
+        'dino-vit-s16': _DINO,
+        'dinov2-vit-s14': _DINOV2,
         'resnet50': _resnet(50, '0676ba61'),
         'resnet101': _resnet(101, '63fe2227'),
         'resnet38d': _RESNET38D,
@@ -176,5 +216,15 @@ TABLE: Mapping[str, Weights] = MappingProxyType(
         'efficientnet-lite0-classifier': _efficientnet_lite(0, '57934424', classifier=True),
         'efficientnet-lite1-classifier': _efficientnet_lite(1, '77cc7160', classifier=True),
         'efficientnet-lite2-classifier': _efficientnet_lite(2, '9656183e', classifier=True),
+    }
+)
+
+# names of converted files, by which configs found them before weights had names
+EARLIER: Mapping[str, str] = MappingProxyType(
+    {
+        **{file: name for name, weights in TABLE.items() for file in weights.earlier},
+        # without class token: not taken for the name itself
+        'deit-s.pth': 'deit-s',
+        'deit-b_distilled.pth': 'deit-b-distilled',
     }
 )

@@ -96,7 +96,7 @@ def test_from_tags_to_the_masks_of_new_pictures(folder, capfd):
         ([TEMPLATE, '--classes', 'dog'], 'need both --images and --labels'),
         (
             ['--images', 'animals/photos', '--labels', 'animals/tags.csv'],
-            'the weights checkpoints/resnet38d_imagenet.pth .* cannot be read',
+            'run_pipeline.py: The pretrained weights mmwsss://resnet38d are not here: get it',
         ),
         (
             [TEMPLATE, '--images', 'animals/photos', '--labels', 'tags.csv'],

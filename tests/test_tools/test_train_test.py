@@ -444,3 +444,20 @@ def test_processes_of_torchrun_end_with_it(config, monkeypatch, started_by):
     monkeypatch.setattr(launch, 'die_with_parent', lambda: asked.append(True))
     launch.prepare_distributed(cfg)
     assert len(asked) == (started_by == 'torchrun')
+
+
+def test_missing_weights_are_said_first_and_last_also_after_a_stop(config, tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'torch'))
+    init = 'model.backbone.init_cfg'
+    weights = [f'{init}.type=Pretrained', f'{init}.checkpoint=mmwsss://resnet38d']
+    work_dir = tmp_path / 'work'
+    stop = ['train_cfg.max_iters=2']
+    run(train, config, '--work-dir', work_dir, '--cfg-options', *weights, *stop)
+    run(train, config, '--work-dir', work_dir, '--resume', '--cfg-options', *weights)
+    logs = sorted(work_dir.glob('*/*.log'), key=os.path.getmtime)
+    assert len(logs) == 2
+    for log in logs:
+        lines = log.read_text().splitlines()
+        warned = [line for line in lines if 'WARNING - The pretrained weights mmwsss://' in line]
+        assert len(warned) == 1
+        assert 'WARNING - This training began without its weights. The pretrained' in lines[-1]

@@ -48,6 +48,7 @@ from .semformer_names import (
     semformer_shapes,
 )
 from .vit_names import (
+    flax_to_timm,
     num_heads,
     published_to_token_block,
     published_to_token_vit,
@@ -66,6 +67,7 @@ __all__ = [
     'convert_weights',
     'efficientnet_lite_shapes',
     'efficientnet_lite_variant',
+    'flax_to_timm',
     'irn_shapes',
     'is_irn_copy',
     'is_mit_classifier',
