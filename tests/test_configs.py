@@ -50,6 +50,8 @@ UNTRAINED = {'cam/cam_effnet-lite0_imagenet.py'}
 OPTIONAL = ('mmpretrain', 'timm')
 SIZE = 64
 TINY_BACKBONES = dict(
+    # timm's network for tests
+    TIMMBackbone=dict(model_name='test_resnet', pretrained=False, zero_init_last=False),
     ResNet38d=dict(width=1 / 16, depths=(1, 1, 1, 1, 1, 1)),
     AttentionMiT=dict(
         embed_dims=8, num_layers=[1, 1, 1, 2], num_heads=[1, 1, 2, 2], sr_ratios=[2, 1, 1, 1]
@@ -151,7 +153,7 @@ def samples(num_classes):
 )
 @pytest.mark.filterwarnings('ignore')  # MMSeg's heads and backbones scold their own defaults
 def test_config_trains_a_step(name):
-    cfg = Config.fromfile(CONFIGS / name, import_custom_modules='mmpretrain' in name)
+    cfg = Config.fromfile(CONFIGS / name, import_custom_modules=any(o in name for o in OPTIONAL))
     assert cfg.default_scope == 'mmseg'
     assert cfg.custom_imports['imports'][0] == 'mmwsss'
     model = MODELS.build(shrink(cfg.model)).train()
