@@ -99,8 +99,8 @@ class MapRefiner:
         mask = pseudo_mask(
             pixels, keys.cpu().numpy(), cams.float().cpu(), bg_scores=[bg_score], crf=crf
         )
-        mask = cv2.resize(mask, full[::-1], interpolation=cv2.INTER_NEAREST)
-        labels = torch.from_numpy(mask).long()[None].to(logits.device)
+        large = cv2.resize(mask, full[::-1], interpolation=cv2.INTER_NEAREST)
+        labels = torch.from_numpy(large).long()[None].to(logits.device)
         sample.set_data(
             dict(seg_logits=PixelData(data=logits), pred_sem_seg=PixelData(data=labels))
         )
