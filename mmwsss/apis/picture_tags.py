@@ -15,7 +15,12 @@ from mmwsss.engine.launch import UsageError
 
 from .pictures import Pictures
 
-Tags = str | os.PathLike[str] | Mapping[str, Sequence[str]] | Sequence[Sequence[str]]
+
+class EveryPicture(tuple[str, ...]):
+    """Names of the classes that every picture shows, as tags."""
+
+
+Tags = EveryPicture | str | os.PathLike[str] | Mapping[str, Sequence[str]] | Sequence[Sequence[str]]
 
 
 def _names(value: Any, where: str) -> list[str]:
@@ -78,14 +83,16 @@ def add_tags(pictures: Pictures, tags: Tags, classes: Sequence[str]) -> Pictures
     Args:
         pictures: The pictures.
         tags: A source that :func:`~mmwsss.datasets.read_image_labels` reads; a dict from the name
-            of a file to class names, a video's name for all of its frames; or a list with the
-            class names of each picture or video, in their order.
+            of a file to class names, a video's name for all of its frames; a list with the
+            class names of each picture or video, in their order; or :class:`EveryPicture`.
         classes: Names of the classes, background first.
 
     Raises:
         LabelFileError: the source cannot be read, or names another class.
         UsageError: a picture has no tags, or it is not clear which ones.
     """
+    if isinstance(tags, EveryPicture):
+        return pictures.tagged(_of_row([tags] * len(pictures.sources), classes, pictures))
     if isinstance(tags, (str, os.PathLike)):
         wanted = [source.tag_name for source in pictures.sources if source.tag_name]
         return pictures.tagged(_of_names(read_image_labels(tags, classes, images=wanted), pictures))

@@ -16,6 +16,7 @@ from mmengine.model import BaseTTAModel
 from mmseg.registry import DATASETS
 from torch import Tensor, nn
 
+from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.class_palettes import ClassPalette
 from mmwsss.datasets.label_readers import short_list
 from mmwsss.datasets.palette import voc_palette
@@ -204,6 +205,8 @@ def find_classes(
     """
     for meta in (*metas, _config_meta(cfg)):
         classes = meta.get('classes')
+        if classes == 'imagenet':
+            classes = class_names([classes])
         if not classes or isinstance(classes, str):
             continue
         if num_classes in (None, len(classes)):

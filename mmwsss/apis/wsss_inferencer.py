@@ -23,6 +23,7 @@ from mmwsss.engine.launch import UsageError, check_checkpoint
 from mmwsss.engine.model_files import set_views
 from mmwsss.utils.progress import progress_bar
 
+from .map_refiner import MapRefiner
 from .painting import paint_mask
 from .picture_loader import Loaded, PictureLoader
 from .picture_tags import Tags, add_tags, use_tags
@@ -63,6 +64,8 @@ class WSSSInferencer(MMSegInferencer):
         tta: Test-time augmentation, by ``tta_model`` and ``tta_pipeline`` of the config.
         amp: ``'fp16'`` or ``'bf16'``: half precision where that is safe.
         channels_last: Lay out the weights for the convolutions of GPUs.
+        refine: ``'par'`` or ``'crf'``: make class activation maps follow the colours of the
+            picture, see :class:`~mmwsss.apis.map_refiner.MapRefiner`.
         cfg_options: Overrides of the config by dotted key.
         show_progress: Show a bar on a terminal.
 
@@ -83,6 +86,7 @@ class WSSSInferencer(MMSegInferencer):
         tta: bool = False,
         amp: str | None = None,
         channels_last: bool = False,
+        refine: str | Mapping[str, Any] | None = None,
         cfg_options: Mapping[str, Any] | None = None,
         show_progress: bool = True,
     ) -> None:
@@ -104,6 +108,7 @@ class WSSSInferencer(MMSegInferencer):
         super().__init__(cfg, self.weights, device=device)
         self.show_progress = show_progress
         self.amp = amp
+        self.refiner = None if refine is None else MapRefiner(refine, self.network)
         if channels_last:
             self.model.to(memory_format=torch.channels_last)
 
@@ -148,7 +153,9 @@ class WSSSInferencer(MMSegInferencer):
         with progress_bar() as bar:
             yield from bar.track(pictures, len(pictures), description='pictures')
 
-    def _mask(self, sample: SegDataSample) -> np.ndarray:
+    def _mask(self, image: np.ndarray, sample: SegDataSample) -> np.ndarray:
+        if self.refiner is not None:
+            self.refiner(image, sample)
         small = len(self.classes.classes) <= NUM_COLORS
         indices = sample.pred_sem_seg.data[0]
         return indices.to(torch.uint8 if small else torch.int32).cpu().numpy()
@@ -236,7 +243,7 @@ class WSSSInferencer(MMSegInferencer):
 
         for batch, data in self.preprocess(missing(), batch_size):
             for one, sample in zip(batch, self.forward(data), strict=True):
-                mask, overlay, name = self._mask(sample), None, one.picture.name
+                mask, overlay, name = self._mask(one.image, sample), None, one.picture.name
                 if files is not None or return_vis:
                     overlay = paint_mask(one.image, mask, self.classes, **painting)
                 if files is not None and overlay is not None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from mmseg.datasets import PascalVOCDataset
 
 from .image_level_coco_dataset import COCO_CLASSES
+from .imagenet_classes import imagenet_classes
 from .label_readers.common import BACKGROUND_NAMES, LabelFileError, read_text
 
+# ImageNet's are read when they are asked for
 KNOWN = {'voc': tuple(PascalVOCDataset.METAINFO['classes']), 'coco': COCO_CLASSES}
 
 
@@ -32,8 +34,8 @@ def class_names(words: Sequence[str]) -> tuple[str, ...]:
     """Return class names, background first.
 
     Args:
-        words: ``['voc']``, ``['coco']``, a file (one name a line, or a JSON list), or the names.
-            The background is put first where it is not.
+        words: ``['voc']``, ``['coco']``, ``['imagenet']``, a file (one name a line, or a JSON
+            list), or the names. The background is put first where it is not.
 
     Raises:
         LabelFileError: the file cannot be read, no class is named, or one is named twice.
@@ -46,6 +48,8 @@ def class_names(words: Sequence[str]) -> tuple[str, ...]:
     """
     if len(words) == 1 and words[0] in KNOWN:
         return KNOWN[words[0]]
+    if list(words) == ['imagenet']:
+        return ('background', *(names[0] for names in imagenet_classes()))
     names = list(words)
     if len(words) == 1 and Path(words[0]).suffix.lower() in ('.txt', '.json', '.csv'):
         names = _file_classes(Path(words[0]))

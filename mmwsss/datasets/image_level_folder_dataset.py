@@ -9,6 +9,7 @@ from typing import Any
 
 from mmseg.registry import DATASETS
 
+from .class_names import class_names
 from .image_labels import ImageLabels, LabelFileError, image_id, read_image_labels
 from .image_level_dataset import ImageEntry, ImageLevelDataset
 from .label_readers.common import IMAGE_SUFFIXES, short_list
@@ -55,8 +56,8 @@ class ImageLevelFolderDataset(ImageLevelDataset):
             :func:`~mmwsss.datasets.read_image_labels` reads. With ``test_mode=True`` it may be
             left out: pictures of which nothing is known, to be predicted.
         data_prefix: Folders, as in :class:`ImageLevelDataset`; ``img_path`` is ``images``.
-        metainfo: ``dict(classes=('background', ...))``; where there is no ``palette``, the
-            colours are those of VOC.
+        metainfo: ``dict(classes=('background', ...))``, or ``dict(classes='imagenet')`` for its
+            1,000 classes; where there is no ``palette``, the colours are those of VOC.
         **kwargs: Arguments of :class:`ImageLevelDataset`.
 
     Raises:
@@ -76,12 +77,15 @@ class ImageLevelFolderDataset(ImageLevelDataset):
         self._files: dict[str, str] = {}
         prefix = {'img_path': 'images', **(data_prefix or {})}
         # the colours of pseudo masks, where MMSeg would draw some
-        palette = voc_palette(len((metainfo or {}).get('classes') or ()))
+        meta = dict(metainfo or {})
+        if meta.get('classes') == 'imagenet':
+            meta['classes'] = class_names(['imagenet'])
+        palette = voc_palette(len(meta.get('classes') or ()))
         super().__init__(
             ann_file=ann_file,
             image_labels=image_labels,
             data_prefix=prefix,
-            metainfo={'palette': palette, **(metainfo or {})},
+            metainfo={'palette': palette, **meta},
             **kwargs,
         )
 

@@ -1,6 +1,13 @@
 """Networks, their parts and their losses, registered in MMSegmentation's registries."""
 
-from .backbones import AttentionMiT, EfficientNetLite, ResNet38d, ResNetWithStem, TokenViT
+from .backbones import (
+    AttentionMiT,
+    EfficientNetLite,
+    EvalBatchNorm,
+    ResNet38d,
+    ResNetWithStem,
+    TokenViT,
+)
 from .data_preprocessors import WeakDataPreProcessor
 from .heads import (
     AdaptiveKPooling,
@@ -81,6 +88,7 @@ __all__ = [
     'DenseCRF',
     'DenseEnergyLoss',
     'EfficientNetLite',
+    'EvalBatchNorm',
     'EquivariantCrossLoss',
     'EquivariantFlip',
     'EquivariantLoss',

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .converters import (
     read_efficientnet_lite,
+    read_imagenet_classifier,
     read_mit,
     read_resnet,
     read_resnet38d,
@@ -34,7 +35,8 @@ class Weights(NamedTuple):
     Args:
         title: Network and what it learned from.
         file: Name of the published file.
-        read: Reads the file, checks names and shapes, and returns the backbone's state dict.
+        read: Reads the file, checks names and shapes, and returns the state dict of the backbone,
+            or of the whole model for a classifier.
         backbone: Config of the backbone that takes them, as text.
         licence: Of the weights, as the publisher names it.
         citation: Paper, with its address.
@@ -123,12 +125,12 @@ def _resnet(depth: int, digest: str) -> Weights:
     )
 
 
-def _efficientnet_lite(number: int, digest: str) -> Weights:
+def _efficientnet_lite(number: int, digest: str, *, classifier: bool = False) -> Weights:
     file = f'efficientnet-lite{number}-{digest}.pth'
     return Weights(
-        title=f'EfficientNet-Lite{number}, ImageNet-1k',
+        title=f'EfficientNet-Lite{number}, ImageNet-1k{", whole classifier" if classifier else ""}',
         file=file,
-        read=read_efficientnet_lite,
+        read=read_imagenet_classifier if classifier else read_efficientnet_lite,
         backbone=f'type="EfficientNetLite", variant="lite{number}"',
         licence='Apache-2.0',
         citation='Tan and Le, ICML 2019, https://arxiv.org/abs/1905.11946',
@@ -210,6 +212,10 @@ TABLE: Mapping[str, Weights] = MappingProxyType(
         'efficientnet-lite0': _efficientnet_lite(0, '57934424'),
         'efficientnet-lite1': _efficientnet_lite(1, '77cc7160'),
         'efficientnet-lite2': _efficientnet_lite(2, '9656183e'),
+        # whole models: WeakSegmentor with the 1,000 classes
+        'efficientnet-lite0-classifier': _efficientnet_lite(0, '57934424', classifier=True),
+        'efficientnet-lite1-classifier': _efficientnet_lite(1, '77cc7160', classifier=True),
+        'efficientnet-lite2-classifier': _efficientnet_lite(2, '9656183e', classifier=True),
     }
 )
 

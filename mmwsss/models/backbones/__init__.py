@@ -2,6 +2,7 @@
 
 from .attention_mit import AttentionMiT
 from .efficientnet_lite import EfficientNetLite
+from .eval_batch_norm import EvalBatchNorm
 from .resnet38d import ResNet38d
 from .resnet_with_stem import ResNetWithStem
 from .token_vit import TokenViT, resize_positions
@@ -9,6 +10,7 @@ from .token_vit import TokenViT, resize_positions
 __all__ = [
     'AttentionMiT',
     'EfficientNetLite',
+    'EvalBatchNorm',
     'ResNet38d',
     'ResNetWithStem',
     'TokenViT',

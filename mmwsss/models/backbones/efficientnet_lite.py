@@ -95,6 +95,9 @@ class EfficientNetLite(BaseModule):
     Source: Tan and Le, ICML 2019, https://arxiv.org/abs/1905.11946; the Lite variants are those
     of https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
 
+    It is written here since timm needs a torchvision built for the same PyTorch and a hub for the
+    weights, and MMPretrain's EfficientNet has neither Lite variants nor dilation.
+
     Convolutions are padded as TensorFlow's ``SAME``: at stride 2 on even sides one row more
     below and on the right than above and on the left. The weights were trained so.
 

@@ -13,6 +13,7 @@ from .efficientnet_names import (
     published_to_efficientnet_lite,
     published_to_imagenet_head,
     read_efficientnet_lite,
+    read_imagenet_classifier,
 )
 from .foreign_weights import ConversionError, convert_weights, read_torch_weights, save_weights
 from .mit_names import (
@@ -92,6 +93,7 @@ __all__ = [
     'published_to_token_block',
     'published_to_token_vit',
     'read_efficientnet_lite',
+    'read_imagenet_classifier',
     'read_mit',
     'read_resnet',
     'read_resnet38d',

@@ -109,6 +109,25 @@ def published_to_imagenet_head(
     return {'conv_cam.weight': weight[..., None, None]}
 
 
+def read_imagenet_classifier(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Read ImageNet weights and return the state dict of a :class:`WeakSegmentor`.
+
+    The published classifier adds a bias to its scores, of at most 0.34 for lite0. Maps have none.
+
+    Args:
+        path: As in :func:`read_efficientnet_lite`.
+
+    Raises:
+        ConversionError: it is another file; and others, see :func:`read_efficientnet_lite`.
+    """
+    weights = read_torch_weights(path)
+    parts = dict(
+        backbone=published_to_efficientnet_lite(weights, path),
+        cam_head=published_to_imagenet_head(weights, path),
+    )
+    return {f'{part}.{name}': v for part, state in parts.items() for name, v in state.items()}
+
+
 def read_efficientnet_lite(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Read ImageNet weights and return the state dict of :class:`EfficientNetLite`.
 
