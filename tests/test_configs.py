@@ -52,6 +52,8 @@ SIZE = 64
 TINY_BACKBONES = dict(
     # timm's network for tests
     TIMMBackbone=dict(model_name='test_resnet', pretrained=False, zero_init_last=False),
+    # small enough as it is
+    EfficientNetLite={},
     ResNet38d=dict(width=1 / 16, depths=(1, 1, 1, 1, 1, 1)),
     AttentionMiT=dict(
         embed_dims=8, num_layers=[1, 1, 1, 2], num_heads=[1, 1, 2, 2], sr_ratios=[2, 1, 1, 1]

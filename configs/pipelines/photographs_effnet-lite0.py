@@ -4,7 +4,7 @@ title = 'CAM and DeepLabV3+, EfficientNet-Lite0'
 data_root = 'data/photographs'
 classes = ['background', 'cat', 'dog']
 seed = 0
-splits = dict(train=dict(split='photographs.txt', images=f'{data_root}/images'))
+splits = dict(train=dict(split=f'{data_root}/photographs.txt', images=f'{data_root}/images'))
 stages = [
     dict(
         type='Train',

@@ -164,7 +164,9 @@ def test_the_pipeline_is_that_of_the_template_without_its_data(folder):
 def test_tags_are_those_of_the_photographs(folder):
     stages = [
         *template().stages,
-        dict(type='MakeTaggedMasks', name='more', model='segmentation', splits=['val'], tags='none'),
+        dict(
+            type='MakeTaggedMasks', name='more', model='segmentation', splits=['val'], tags='none'
+        ),
     ]
     found = own(folder, Config({**template().to_dict(), 'stages': stages})).stages[-1]
     assert found['tags'] == str(folder / 'tags.csv') and found['splits'] == ['train']

@@ -14,7 +14,7 @@ from mmwsss.engine.pipeline.manifests import MANIFEST, new_record, write_json
 from mmwsss.engine.pipeline.plan import make_plan
 from mmwsss.models.pretrained_table import TABLE
 from tests.loading import load_file
-from tests.weak_data import make_coco, make_voc, save_text
+from tests.weak_data import make_coco, make_image, make_voc, save_image, save_text
 
 pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parents[2]
@@ -49,6 +49,11 @@ def folder(tmp_path_factory):
     make_voc(root / 'data')
     make_coco(root / 'data')
     make_emblems(root / 'data/emblems', EmblemsSettings(num_train=4, num_val=2, size=32))
+    photographs = root / 'data/photographs'
+    for name, index in dict(a=1, b=2).items():
+        save_image(photographs / f'images/{name}.jpg', make_image([index], (32, 32), index)[0])
+    save_text(photographs / 'labels.csv', 'image,labels\na.jpg,cat\nb.jpg,dog\n')
+    save_text(photographs / 'photographs.txt', 'a\nb\n')
     save_text(root / f'torch/hub/checkpoints/{TABLE["resnet38d"].file}', 'weights')
     return root
 

@@ -34,6 +34,7 @@ photographs = dict(
     type=dataset_type,
     data_root=data_root,
     metainfo=dict(classes=classes),
+    image_labels='labels.csv',
     data_prefix=dict(img_path='images'),
 )
 train_dataloader = dict(
