@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -221,6 +221,44 @@ def _refusal(path: Path, error: Exception) -> str:
     )
 
 
+def check_weights_file(content: Any, name: str | os.PathLike[str]) -> Any:
+    """Return a checkpoint that holds weights, all of them finite.
+
+    Args:
+        content: What was read.
+        name: File or address, for the error.
+
+    Raises:
+        CheckpointError: it is no dictionary, holds no tensors, or NaN or infinity.
+    """
+    import torch
+
+    weights = content.get('state_dict', content) if isinstance(content, Mapping) else content
+    tensors = {}
+    if isinstance(weights, Mapping):
+        tensors = {key: v for key, v in weights.items() if isinstance(v, torch.Tensor)}
+    if not tensors and (weights or not isinstance(weights, Mapping)):
+        held = type(weights).__name__
+        if isinstance(weights, Mapping):
+            held = f'{held} of {", ".join(map(str, list(weights)[:3]))}'
+        raise CheckpointError(
+            f'The checkpoint {name} holds a {held} where named weights are expected: give a file '
+            'that a training wrote, torch.save(model.state_dict(), file), or the output of one of '
+            'tools/model_converters.'
+        )
+    broken = [
+        key for key, v in tensors.items() if v.is_floating_point() and not bool(v.isfinite().all())
+    ]
+    if broken:
+        more = f' and {len(broken) - 1} more' if len(broken) > 1 else ''
+        raise CheckpointError(
+            f'The checkpoint {name} has NaN or infinity in {broken[0]}{more}, which would give '
+            'masks without meaning: take an earlier one, and train with a smaller learning rate '
+            'or without mixed precision.'
+        )
+    return content
+
+
 def load_from_local(filename: str, map_location: Any = None) -> Any:
     """Load a local checkpoint; MMEngine prints the end of this name in its log.
 
@@ -232,7 +270,7 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
     if name := pretrained.named(filename):
         print(f'{filename} is not there; {name} is taken.', file=sys.stderr)
         return pretrained.load_from_mmwsss(name, map_location)
-    return load_strictly(filename, map_location)
+    return check_weights_file(load_strictly(filename, map_location), filename)
 
 
 def load_url(
@@ -263,7 +301,7 @@ def load_url(
                 f'The checkpoint {url} could not be downloaded ({error}); download it by hand '
                 'and give the path of the file.'
             ) from error
-    return load_strictly(path, map_location)
+    return check_weights_file(load_strictly(path, map_location), url)
 
 
 def load_from_openmmlab(filename: str, map_location: Any = None) -> Any:
@@ -281,7 +319,8 @@ def load_from_openmmlab(filename: str, map_location: Any = None) -> Any:
         raise CheckpointError(f"{filename} is not in MMEngine's table; give a file or an URL.")
     if urlparse(address).scheme in ('http', 'https'):
         return checkpoint.load_from_http(address, map_location=map_location)
-    return load_strictly(Path(checkpoint._get_mmengine_home()) / address, map_location)
+    path = Path(checkpoint._get_mmengine_home()) / address
+    return check_weights_file(load_strictly(path, map_location), filename)
 
 
 def load_from_mmwsss(filename: str, map_location: Any = None) -> Any:
@@ -303,8 +342,19 @@ def load_from_remote_store(filename: str, map_location: Any = None) -> Any:
     )
 
 
+def _put_whole(self: Any, obj: bytes | memoryview, filepath: str | os.PathLike[str]) -> None:
+    """Write a file that appears under its name when it is complete, as ``LocalBackend.put``."""
+    from mmwsss.utils import atomic_write
+
+    with atomic_write(filepath) as file:
+        file.write(obj)
+
+
 def install_strict_loading() -> None:
-    """Make MMEngine load every checkpoint with :func:`load_strictly`, on both stacks."""
+    """Make MMEngine load every checkpoint with :func:`load_strictly`, on both stacks.
+
+    What it writes, checkpoints among it, is then whole or not there.
+    """
     from mmengine.runner import checkpoint
 
     register = checkpoint.CheckpointLoader.register_scheme
@@ -313,5 +363,8 @@ def install_strict_loading() -> None:
     register('mmwsss://', load_from_mmwsss, force=True)
     stores = ['pavi://', r'(\S+\:)?s3://', r'(\S+\:)?petrel://']
     register(stores, load_from_remote_store, force=True)
+    # a checkpoint of a full disk would be half there, and no error would name it
+    local = importlib.import_module('mmengine.fileio.backends.local_backend')
+    local.LocalBackend.put = _put_whole
     # the other schemes end in the module's load_from_http, which calls load_url by this name
     checkpoint.load_url = load_url

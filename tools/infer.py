@@ -6,7 +6,6 @@ import argparse
 import os
 from typing import Any
 
-import torch
 from mmengine.config import DictAction
 
 from mmwsss.apis import ImageNetInferencer, WSSSInferencer
@@ -15,6 +14,7 @@ from mmwsss.apis.picture_tags import EveryPicture
 from mmwsss.apis.wsss_inferencer import DTYPES
 from mmwsss.datasets.label_readers import short_list
 from mmwsss.datasets.tag_names import read_tag_names
+from mmwsss.engine.broken_entries import add_skip_option, end_with
 from mmwsss.engine.launch import UsageError, run_tool
 
 TAG_FILES = ('.csv', '.json', '.npy', '.txt', '.xml')
@@ -94,6 +94,7 @@ def make_parser() -> argparse.ArgumentParser:
     group.add_argument('--opacity', type=float, default=0.6, help='of the colours, 0 to 1 (0.6)')
     group.add_argument('--no-names', action='store_true', help='overlays without names of classes')
     group.add_argument('--overwrite', action='store_true', help='make existing files again')
+    add_skip_option(group, 'pictures')
     return parser
 
 
@@ -147,29 +148,29 @@ def infer(args: argparse.Namespace) -> None:
     tags = read_tags(args.tags)
     inferencer = make_inferencer(args, tags)
     made = kept = 0
-    try:
-        for result in inferencer.stream(
-            args.input,
-            batch_size=args.batch_size,
-            tags=tags,
-            stride=args.stride,
-            out_dir=args.out_dir,
-            overwrite=args.overwrite,
-            cams=args.cams,
-            heat_maps=args.heat_maps,
-            opacity=args.opacity,
-            with_labels=not args.no_names,
-        ):
-            made, kept = made + (result.mask is not None), kept + (result.mask is None)
-    except OSError as error:
-        raise UsageError(str(error)) from error
-    except torch.cuda.OutOfMemoryError as error:
-        raise UsageError(
-            f'The memory of the GPU is full (--batch-size {args.batch_size}): take a smaller '
-            'batch, --amp, or no --tta; what is finished stays.'
-        ) from error
+    broken = []
+    for result in inferencer.stream(
+        args.input,
+        batch_size=args.batch_size,
+        tags=tags,
+        stride=args.stride,
+        out_dir=args.out_dir,
+        overwrite=args.overwrite,
+        cams=args.cams,
+        heat_maps=args.heat_maps,
+        skip_broken=args.skip_broken,
+        opacity=args.opacity,
+        with_labels=not args.no_names,
+    ):
+        if result.problem is not None:
+            broken.append(result.problem)
+        elif result.mask is None:
+            kept += 1
+        else:
+            made += 1
     note = f', {kept} were there already (--overwrite makes them again)' if kept else ''
     print(f'{made} pictures segmented into {args.out_dir}{note}.')
+    end_with(broken, 'pictures')
 
 
 if __name__ == '__main__':

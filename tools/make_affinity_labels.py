@@ -14,6 +14,7 @@ from torch import Tensor
 from mmwsss.datasets import AffinityScores
 from mmwsss.datasets.affinity_files import LEVELS, SUFFIXES, write_affinity_scores
 from mmwsss.datasets.class_palettes import write_mask_file
+from mmwsss.datasets.masks import check_num_classes
 from mmwsss.engine.cam_tasks import (
     CAMTask,
     add_share_option,
@@ -100,6 +101,7 @@ def irn_label(
         image: ``(3, H, W)`` uint8 RGB.
         cams: ``(n, H, W)`` float32.
     """
+    check_num_classes(int(keys.max(initial=0)) + 2, 'affinity labels of IRN')
     seeds = seed_labels(cams, scores)
     if len(keys):
         kernels = crf.kernels(image[None])

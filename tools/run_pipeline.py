@@ -12,6 +12,7 @@ from mmwsss.engine.mask_tools import add_worker_option
 from mmwsss.engine.pipeline import Pipeline, read_pipeline, run_pipeline, show_plan
 from mmwsss.engine.pipeline.display import say
 from mmwsss.engine.pipeline.estimates import estimate
+from mmwsss.engine.pipeline.locks import check_system
 from mmwsss.engine.pipeline.own_data import own_pipeline, own_work_dir
 from mmwsss.engine.pipeline.tasks import follow
 from mmwsss.engine.pipeline.world import join_world
@@ -119,6 +120,7 @@ def say_how_long(pipeline: Pipeline, cfg: Config, workers: int) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Run what the arguments say, or say what would be run."""
+    check_system()
     world = join_world('none' if args.dry_run else args.launcher)
     if world.rank:
         follow(TOOLS, world)

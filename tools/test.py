@@ -6,6 +6,7 @@ import argparse
 import inspect
 from typing import TYPE_CHECKING
 
+from mmwsss.engine.fitting import check_classes, load_fitting
 from mmwsss.engine.launch import (
     UsageError,
     add_common_options,
@@ -59,7 +60,7 @@ def set_output(cfg: Config, folder: str) -> None:
             # what can be told to write nothing but files writes masks
             writers.append(('format_only' not in options, len(writers), evaluator, options))
     if not writers:
-        raise UsageError('--out needs an evaluator with output_dir, such as IoUMetric.')
+        raise UsageError('--out needs an evaluator with output_dir, such as MaskMetric.')
     _, _, evaluator, options = min(writers, key=lambda writer: writer[:2])
     evaluator['output_dir'] = folder
     if 'keep_results' in options:
@@ -107,7 +108,7 @@ def test(args: argparse.Namespace) -> None:
     """Evaluate as the arguments say."""
     cfg = load_config(args)
     check_checkpoint(args.checkpoint)
-    cfg.load_from, cfg.resume = args.checkpoint, False
+    cfg.load_from, cfg.resume = None, False
     if args.show or args.show_dir:
         set_drawing(cfg, args)
     if args.tta:
@@ -115,7 +116,10 @@ def test(args: argparse.Namespace) -> None:
     if args.out:
         set_output(cfg, args.out)
     prepare_distributed(cfg)
-    build_runner(cfg).test()
+    runner = build_runner(cfg)
+    check_classes(runner, runner.test_loop, 'test_dataloader')
+    load_fitting(runner, args.checkpoint)
+    runner.test()
 
 
 if __name__ == '__main__':

@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmwsss.compat import load_strictly
+from mmwsss.compat import load_from_local
 from mmwsss.engine.first_weights import settle_weights
+from mmwsss.engine.fitting import check_classes
 from mmwsss.engine.launch import (
     add_common_options,
     build_runner,
@@ -45,8 +46,9 @@ def set_resume(cfg: Config, *, named: bool) -> None:
         named: Whether the command line set ``load_from``.
     """
     latest = Path(cfg.work_dir, 'last_checkpoint')
-    if not named and latest.is_file():
-        cfg.load_from = latest.read_text().strip()
+    name = latest.read_text().strip() if latest.is_file() else ''
+    if name and not named:
+        cfg.load_from = name
         cfg.resume = True
     else:
         cfg.resume = named or cfg.get('load_from') is None
@@ -61,7 +63,8 @@ def keep_seed(cfg: Config) -> None:
     randomness = cfg.get('randomness') or {}
     if randomness.get('seed') is None:
         # the runner takes it from there, too, but after it has built the data loader
-        seed = load_strictly(cfg.load_from, 'cpu')['meta'].get('seed')
+        meta = load_from_local(cfg.load_from, 'cpu').get('meta') or {}
+        seed = meta.get('seed')
         cfg.randomness = dict(randomness, seed=seed)
 
 
@@ -79,7 +82,9 @@ def train(args: argparse.Namespace) -> None:
             keep_seed(cfg)
     settle_weights(cfg)
     prepare_distributed(cfg)
-    build_runner(cfg).train()
+    runner = build_runner(cfg)
+    check_classes(runner, runner.train_loop, 'train_dataloader')
+    runner.train()
 
 
 if __name__ == '__main__':

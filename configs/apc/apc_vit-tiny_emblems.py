@@ -45,4 +45,4 @@ tta_pipeline = [
         ],
     ),
 ]
-test_evaluator = [dict(type='IoUMetric', iou_metrics=['mIoU']), dict(type='ImageLabelMetric')]
+test_evaluator = [dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='ImageLabelMetric')]

@@ -11,7 +11,7 @@ model = dict(
 )
 tta_model = dict(type='CAMTTAModel')
 test_evaluator = [
-    dict(type='IoUMetric', iou_metrics=['mIoU']),
+    dict(type='MaskMetric', iou_metrics=['mIoU']),
     dict(type='CAMMetric'),
     dict(type='ImageLabelMetric'),
 ]

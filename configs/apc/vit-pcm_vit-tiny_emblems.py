@@ -12,7 +12,7 @@ model = dict(
 optim_wrapper = dict(paramwise_cfg=dict(new=['neck', 'cam_head']))
 tta_model = dict(type='CAMTTAModel')
 test_evaluator = [
-    dict(type='IoUMetric', iou_metrics=['mIoU']),
+    dict(type='MaskMetric', iou_metrics=['mIoU']),
     dict(type='CAMMetric'),
     dict(type='ImageLabelMetric'),
 ]

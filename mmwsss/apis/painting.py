@@ -10,6 +10,7 @@ import numpy as np
 from mmwsss.datasets.class_palettes import ClassPalette
 from mmwsss.datasets.label_readers.common import BACKGROUND_NAMES
 from mmwsss.visualization import draw_cam, draw_mask
+from mmwsss.visualization.encoding import SIDE_LIMIT
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -83,10 +84,17 @@ def paint_cams(
         image: ``(H, W, 3)`` uint8.
         keys: ``(n,)`` integers.
         cams: ``(n, H, W)`` float.
-        returns: ``(H, max(n, 1) * W, 3)`` uint8.
+        returns: ``(H, max(n, 1) * W, 3)`` uint8, in several rows where that is wider than a
+            JPEG file can be.
     """
     panels = []
     for key, cam in zip(keys, cams, strict=True):
         panels.append(draw_cam(image, cam))
         _put_text(panels[-1], classes[key + 1], (image.shape[1] // 2, 0))
-    return np.concatenate(panels, axis=1) if panels else image
+    if not panels:
+        return image
+    # as many side by side as an encoder knows columns, the last row filled up with black
+    columns = min(len(panels), max(SIDE_LIMIT // image.shape[1], 1))
+    panels += [np.zeros_like(image)] * (-len(panels) % columns)
+    rows = [panels[i : i + columns] for i in range(0, len(panels), columns)]
+    return np.concatenate([np.concatenate(row, axis=1) for row in rows])

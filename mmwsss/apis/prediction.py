@@ -17,6 +17,7 @@ class Prediction(NamedTuple):
         mask: Class indices, ``(H, W)``; None if its files were there and it was left out.
         sample: Everything that the model predicts, None as above.
         overlay: The picture with its mask, ``(H, W, 3)`` uint8 RGB; None where nothing needed it.
+        problem: Why there is nothing of a picture that was left out as broken, else None.
     """
 
     place: int
@@ -24,3 +25,4 @@ class Prediction(NamedTuple):
     mask: np.ndarray | None = None
     sample: SegDataSample | None = None
     overlay: np.ndarray | None = None
+    problem: str | None = None

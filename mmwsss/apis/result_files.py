@@ -10,11 +10,13 @@ import cv2
 import numpy as np
 from mmseg.structures import SegDataSample
 
-from mmwsss.datasets.class_palettes import NUM_COLORS, ClassPalette, write_mask_file
+from mmwsss.datasets.class_palettes import ClassPalette, write_mask_file
+from mmwsss.datasets.masks import MAX_CLASSES
 from mmwsss.engine.launch import UsageError
 from mmwsss.engine.mask_tools import make_folder
 from mmwsss.evaluation import CAMWriter, read_cam_file
-from mmwsss.utils import atomic_write, remove_stale
+from mmwsss.utils import atomic_write, remove_stale, system_sentence
+from mmwsss.visualization.encoding import encode_picture
 
 from .painting import paint_cams
 
@@ -42,9 +44,9 @@ class ResultFiles:
         cams: bool = False,
         heat_maps: bool = False,
     ) -> None:
-        if len(classes.classes) > NUM_COLORS:
+        if len(classes.classes) > MAX_CLASSES:
             raise UsageError(
-                f'A mask file holds {NUM_COLORS} classes, the model has {len(classes.classes)}: '
+                f'A mask file holds {MAX_CLASSES} classes, the model has {len(classes.classes)}: '
                 'leave out_dir out and write the predictions yourself.'
             )
         self.out_dir, self.classes = Path(out_dir), classes
@@ -114,9 +116,8 @@ class ResultFiles:
             write_mask_file(self.path('masks', name), mask, self.classes.palette)
         except OSError as error:
             raise UsageError(
-                f'The files of {name} in {self.out_dir} cannot be written '
-                f'({error.strerror or error}): make room, or name another folder; what is '
-                'finished stays.'
+                system_sentence(error)
+                or f'The files of {name} in {self.out_dir} cannot be written ({error}).'
             ) from error
 
     def _remove_empty(self) -> None:
@@ -136,6 +137,6 @@ class ResultFiles:
 
 
 def _write_picture(path: Path, picture: np.ndarray) -> None:
-    _, data = cv2.imencode(path.suffix, picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+    data = encode_picture(picture, path.suffix, [cv2.IMWRITE_JPEG_QUALITY, 92])
     with atomic_write(path) as file:
-        file.write(data.tobytes())
+        file.write(data)

@@ -14,11 +14,10 @@ from mmengine.fileio import load
 from mmengine.infer.infer import BaseInferencer
 from mmengine.model import BaseTTAModel
 from mmseg.registry import DATASETS
-from torch import Tensor, nn
+from torch import nn
 
 from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.class_palettes import ClassPalette
-from mmwsss.datasets.label_readers import short_list
 from mmwsss.datasets.palette import voc_palette
 from mmwsss.engine.launch import UsageError
 from mmwsss.engine.pipeline.manifests import MANIFEST, STARTED, read_record
@@ -27,8 +26,6 @@ from mmwsss.engine.pipeline.results import RESULTS
 from mmwsss.engine.pipeline.settings import read_pipeline
 from mmwsss.engine.pipeline.tool_configs import load_tool_config
 from mmwsss.engine.pipeline.trainings import latest_checkpoint
-
-COUNTER = 'num_batches_tracked'  # of batch norm; old checkpoints have none
 
 
 def _planned_stages(folder: Path) -> list[dict[str, Any]] | None:
@@ -157,30 +154,6 @@ def segmentor_of(model: nn.Module) -> nn.Module:
         model: The model.
     """
     return model.module if isinstance(model, BaseTTAModel) else model
-
-
-def check_weights(network: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
-    """Refuse weights that leave a part of the network as random as it was.
-
-    Args:
-        network: The model.
-        weights: State dict.
-        path: Of the checkpoint, for the error.
-
-    Raises:
-        UsageError: some are missing or of another shape.
-    """
-    shapes = {name.removeprefix('module.'): value.shape for name, value in weights.items()}
-    wrong = [
-        name
-        for name, value in network.state_dict().items()
-        if shapes.get(name) != value.shape and not name.endswith(COUNTER)
-    ]
-    if wrong:
-        raise UsageError(
-            f'The checkpoint {path} lacks {len(wrong)} of the weights of the model, or has them '
-            f'in another shape ({short_list(wrong, 3)}): give the config that it was trained with.'
-        )
 
 
 def _config_meta(cfg: Config) -> dict[str, Any]:

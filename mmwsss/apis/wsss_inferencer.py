@@ -19,12 +19,16 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from mmwsss.datasets.class_palettes import NUM_COLORS
+from mmwsss.engine.fitting import check_weights
 from mmwsss.engine.launch import UsageError, check_checkpoint
 from mmwsss.engine.model_files import set_views
+from mmwsss.evaluation.predictions import check_finite
+from mmwsss.utils import FileProblemError
 from mmwsss.utils.progress import progress_bar
 
 from .map_refiner import MapRefiner
 from .painting import paint_mask
+from .picture_errors import naming
 from .picture_loader import Loaded, PictureLoader
 from .picture_tags import Tags, add_tags, use_tags
 from .pictures import Picture, Pictures, find_pictures, is_one_picture
@@ -33,7 +37,6 @@ from .result_files import ResultFiles
 from .size_batches import size_batches
 from .trained_model import (
     check_device,
-    check_weights,
     find_classes,
     find_trained_model,
     read_model_config,
@@ -160,20 +163,54 @@ class WSSSInferencer(MMSegInferencer):
         indices = sample.pred_sem_seg.data[0]
         return indices.to(torch.uint8 if small else torch.int32).cpu().numpy()
 
+    def _load(
+        self, place: int, picture: Picture, folder: Path | None, broken: list[Prediction] | None
+    ) -> Loaded | None:
+        try:
+            with naming([picture]):
+                return self.pipeline(place, picture, folder)
+        except (FileProblemError, FileNotFoundError) as error:
+            if broken is None:
+                raise
+            broken.append(Prediction(place, picture.name, problem=str(error)))
+            return None
+
+    def _predict(
+        self, batch: Sequence[Loaded], data: Any, broken: list[Prediction] | None
+    ) -> list[SegDataSample]:
+        """Return the predictions for a batch, none where they mean nothing."""
+        try:
+            with naming([one.picture for one in batch]):
+                samples = self.forward(data)
+                for one, sample in zip(batch, samples, strict=True):
+                    path = one.picture.path or one.picture.name
+                    check_finite({**sample.to_dict(), 'img_path': path})
+                return samples
+        except FileProblemError as error:
+            if broken is None:
+                raise
+            broken += [Prediction(o.place, o.picture.name, problem=str(error)) for o in batch]
+            return []
+
     def preprocess(  # type: ignore[override]
-        self, inputs: Iterable[tuple[int, Picture]], batch_size: int = 1
+        self,
+        inputs: Iterable[tuple[int, Picture]],
+        batch_size: int = 1,
+        *,
+        broken: list[Prediction] | None = None,
     ) -> Iterator[tuple[list[Loaded], Any]]:
         """Load pictures and put those of one size together.
 
         Args:
             inputs: Pictures with their places among all.
             batch_size: Most pictures of a batch.
+            broken: Gets the pictures that cannot be read; None raises the error.
         """
         with tempfile.TemporaryDirectory() as scratch:
             # a CRF reads the picture again
             folder = Path(scratch) if getattr(self.network, 'crf', None) is not None else None
-            loaded = (self.pipeline(place, picture, folder) for place, picture in inputs)
-            for batch in size_batches(loaded, attrgetter('size'), batch_size):
+            loaded = (self._load(place, picture, folder, broken) for place, picture in inputs)
+            for batch in size_batches(filter(None, loaded), attrgetter('size'), batch_size):
                 yield batch, self.collate_fn([one.data for one in batch])
                 for one in batch:
                     if one.copy is not None:
@@ -201,6 +238,7 @@ class WSSSInferencer(MMSegInferencer):
         cams: bool = False,
         heat_maps: bool = False,
         return_vis: bool = False,
+        skip_broken: bool = False,
         **painting: Any,
     ) -> Iterator[Prediction]:
         """Yield predictions when they are made, those of another size perhaps later.
@@ -216,6 +254,8 @@ class WSSSInferencer(MMSegInferencer):
             cams: Write class activation maps, too.
             heat_maps: Write pictures of them, and the maps.
             return_vis: Whether overlays are made without ``out_dir``.
+            skip_broken: Go on after a picture that cannot be read or segmented; it comes in the
+                end, with the ``problem`` of its prediction.
             **painting: ``opacity`` of an overlay's colours (0.6) and ``with_labels``, whether it
                 names the classes (True).
 
@@ -223,6 +263,8 @@ class WSSSInferencer(MMSegInferencer):
             UsageError: something is wrong with the inputs, the tags or the folder.
             LabelFileError: something is wrong with a file of tags.
             ImageFileError: a picture cannot be read; what is finished stays.
+            PictureError: the model cannot take a picture, or memory does not suffice for it.
+            PredictionError: the model predicts NaN or infinity.
             FileNotFoundError: a picture is gone.
         """
         if batch_size < 1:
@@ -233,6 +275,7 @@ class WSSSInferencer(MMSegInferencer):
             pictures.check_names()
             files = ResultFiles(out_dir, self.classes, cams=cams, heat_maps=heat_maps)
         kept = []
+        broken: list[Prediction] | None = [] if skip_broken else None
 
         def missing() -> Iterator[tuple[int, Picture]]:
             for place, picture in enumerate(self._shown(pictures)):
@@ -241,15 +284,16 @@ class WSSSInferencer(MMSegInferencer):
                 else:
                     yield place, picture
 
-        for batch, data in self.preprocess(missing(), batch_size):
-            for one, sample in zip(batch, self.forward(data), strict=True):
+        for batch, data in self.preprocess(missing(), batch_size, broken=broken):
+            for one, sample in zip(batch, self._predict(batch, data, broken), strict=False):
                 mask, overlay, name = self._mask(one.image, sample), None, one.picture.name
-                if files is not None or return_vis:
-                    overlay = paint_mask(one.image, mask, self.classes, **painting)
-                if files is not None and overlay is not None:
-                    files.write(name, one.image, mask, overlay, sample)
+                with naming([one.picture]):
+                    if files is not None or return_vis:
+                        overlay = paint_mask(one.image, mask, self.classes, **painting)
+                    if files is not None and overlay is not None:
+                        files.write(name, one.image, mask, overlay, sample)
                 yield Prediction(one.place, name, mask, sample, overlay)
-        yield from kept
+        yield from [*kept, *(broken or [])]
 
     def __call__(  # type: ignore[override]
         self,

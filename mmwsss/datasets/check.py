@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from prettytable import PrettyTable
 
 from .check_labels import Finding
+from .decoding import turned_note
 from .image_labels import ImageLabels
 from .image_level_dataset import ImageEntry
 from .masks import IGNORE_INDEX, MaskError, read_mask
@@ -31,8 +32,15 @@ ERRORS = (
     'unreadable mask',
     'mask of another size',
     'mask with values outside the classes',
+    'masks without class',
 )
-NOTES = ('image without tags', 'class without images', 'tags unlike the mask')
+NOTES = (
+    'image without tags',
+    'class without images',
+    'class on every image',
+    'mask without a pixel that counts',
+    'tags unlike the mask',
+)
 
 
 class ImageReport(NamedTuple):
@@ -40,6 +48,7 @@ class ImageReport(NamedTuple):
 
     findings: list[Finding]
     mask_indices: tuple[int, ...] | None  # foreground classes of the mask, where it is readable
+    has_ignored: bool = False  # whether the mask holds 255
 
 
 @dataclass
@@ -96,12 +105,38 @@ def check_image(entry: ImageEntry, num_classes: int) -> ImageReport:
     if shape not in (None, mask.shape):
         height, width = shape
         text = f'{path} is {mask.shape[1]} x {mask.shape[0]}, its image {width} x {height}'
+        text += turned_note(shape, mask.shape)
         findings.append(Finding('mask of another size', text))
     foreign = [value for value in values if value >= num_classes and value != IGNORE_INDEX]
     if foreign:
         text = f'{path} holds {foreign} beside 0 to {num_classes - 1} and {IGNORE_INDEX}'
         findings.append(Finding('mask with values outside the classes', text))
-    return ImageReport(findings, tuple(value - 1 for value in values if 0 < value < num_classes))
+    if values == [IGNORE_INDEX]:
+        text = f'{path} holds nothing but {IGNORE_INDEX}, which means ignored'
+        findings.append(Finding('mask without a pixel that counts', text))
+    indices = tuple(value - 1 for value in values if 0 < value < min(num_classes, IGNORE_INDEX))
+    return ImageReport(findings, indices, IGNORE_INDEX in values)
+
+
+def check_mask_values(reports: Iterable[ImageReport]) -> list[Finding]:
+    """Find masks that all show no class, while 255 is in some: they were written as 0 and 255.
+
+    Args:
+        reports: Of all images.
+
+    Returns:
+        One finding at most.
+    """
+    masked = [report for report in reports if report.mask_indices is not None]
+    ignored = sum(report.has_ignored for report in masked)
+    if not ignored or any(report.mask_indices for report in masked):
+        return []
+    text = (
+        f'none of {len(masked)} masks shows a class, and {ignored} hold {IGNORE_INDEX}, which '
+        f'means ignored: where {IGNORE_INDEX} marks a class, write its number in its place (1 for '
+        'the first class)'
+    )
+    return [Finding('masks without class', text)]
 
 
 def _place(entry: ImageEntry) -> str:
@@ -151,6 +186,27 @@ def check_tags(
         known = {*names, *present}
         findings += [Finding('entry without image', name) for name in labels if name not in known]
     return findings
+
+
+def constant_tags(
+    names: Collection[str], labels: ImageLabels, classes: Sequence[str]
+) -> list[Finding]:
+    """Find classes that every image is tagged with: nothing tells what they look like.
+
+    Args:
+        names: Ids of the images.
+        labels: The labels.
+        classes: Class names, background first.
+
+    Returns:
+        One finding a class.
+    """
+    tagged = Counter(k for name in names for k in labels.get(name, ()))
+    return [
+        Finding('class on every image', f'{classes[k + 1]} on all {number}')
+        for k, number in sorted(tagged.items())
+        if number == len(names) > 1
+    ]
 
 
 def compare_masks(
@@ -218,10 +274,12 @@ def check_dataset(
         report.findings += image_report.findings
     if any(image_report.mask_indices is not None for image_report in reports):
         report.masked = Counter(k for item in reports for k in item.mask_indices or ())
+    report.findings += check_mask_values(reports)
     if labels is not None:
         report.findings += check_tags(entries, labels, present)
         report.findings += compare_masks(entries, reports, labels, classes)
         names = {entry.image_id for entry in entries}
+        report.findings += constant_tags(names, labels, classes)
         report.tagged = Counter(k for name in names for k in labels.get(name, ()))
         for k, name in enumerate(classes[1:]):
             if not report.tagged[k]:

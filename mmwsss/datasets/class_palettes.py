@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmwsss.utils import atomic_write
+from mmwsss.utils import atomic_write, system_sentence
 
 from .class_names import class_names
 from .emblems import read_description
-from .masks import MaskError
+from .masks import MaskError, check_num_classes
 from .palette import voc_palette
 
 NUM_COLORS = 256  # of a palette PNG
@@ -41,6 +41,7 @@ def read_classes(words: Sequence[str], data_root: str | None = None) -> ClassPal
 
     Raises:
         LabelFileError: the words name no classes.
+        MaskError: they are more than a mask holds.
         FileNotFoundError: the folder is no Emblems data set.
         ValueError: its description is damaged.
 
@@ -52,6 +53,7 @@ def read_classes(words: Sequence[str], data_root: str | None = None) -> ClassPal
         found = read_description(data_root)
         return ClassPalette(tuple(found['classes']), found['palette'])
     classes = class_names(words)
+    check_num_classes(len(classes), f'classes {words[0]} ...' if len(words) > 1 else words[0])
     # METAINFO of VOC and COCO has these, too
     return ClassPalette(classes, voc_palette(len(classes)))
 
@@ -70,8 +72,9 @@ def write_mask_file(
         mask: ``(H, W)`` uint8.
 
     Raises:
-        MaskError: the file cannot be written.
+        MaskError: the file cannot be written, or has more classes than a mask holds.
     """
+    check_num_classes(len(palette), f'mask {path}')
     image = Image.fromarray(mask)
     colors = [*palette, *voc_palette(NUM_COLORS)[len(palette) :]]
     image.putpalette([channel for color in colors for channel in color])
@@ -79,7 +82,5 @@ def write_mask_file(
         with atomic_write(path) as file:
             image.save(file, format='PNG')
     except OSError as error:
-        raise MaskError(
-            f'mask {path} cannot be written ({error.strerror or error}): make room, or name '
-            'another folder.'
-        ) from error
+        sentence = system_sentence(error) or f'{path} cannot be written ({error}).'
+        raise MaskError(f'mask {sentence}') from error

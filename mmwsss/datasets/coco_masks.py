@@ -161,7 +161,12 @@ class Instance(NamedTuple):
 
 
 def instances_mask(
-    instances: Iterable[Instance], height: int, width: int, *, crowd: str = 'ignore'
+    instances: Iterable[Instance],
+    height: int,
+    width: int,
+    *,
+    crowd: str = 'ignore',
+    broken: list[str] | None = None,
 ) -> NDArray[np.uint8]:
     """Return the index mask of the instances of an image.
 
@@ -173,6 +178,7 @@ def instances_mask(
         height: Height of the image.
         width: Width of the image.
         crowd: ``'ignore'`` gives crowd regions the value 255, ``'class'`` that of their class.
+        broken: Gets what is wrong with instances, which are left out then; None raises the error.
 
     Shapes:
         returns: ``(height, width)`` uint8, 0 where there is no instance.
@@ -185,7 +191,11 @@ def instances_mask(
         try:
             region = segmentation_mask(instance.segmentation, height, width)
         except (ValueError, TypeError) as error:
-            raise ValueError(f'annotation {instance.name}: {error}') from error
+            text = f'annotation {instance.name}: {error}'
+            if broken is None:
+                raise ValueError(text) from error
+            broken.append(text)
+            continue
         value = IGNORE_INDEX if instance.is_crowd and crowd == 'ignore' else instance.value
         layers.append((not instance.is_crowd, -np.count_nonzero(region), value, region))
     mask = np.zeros((height, width), np.uint8)
@@ -209,21 +219,30 @@ class MaskTask(NamedTuple):
     instances: list[Instance]
 
 
-def write_mask(task: MaskTask, crowd: str = 'ignore') -> None:
+def write_mask(task: MaskTask, crowd: str = 'ignore', *, skip_broken: bool = False) -> list[str]:
     """Draw a mask and write it as a palette PNG, whole or not at all.
 
     Args:
         task: The mask.
         crowd: As in :func:`instances_mask`.
+        skip_broken: Leave out annotations that cannot be drawn.
+
+    Returns:
+        What is wrong with those that were left out.
 
     Raises:
         LabelFileError: an annotation cannot be drawn.
         MaskError: the file cannot be written.
     """
+    broken: list[str] = []
     try:
-        mask = instances_mask(task.instances, *task.size, crowd=crowd)
+        mask = instances_mask(
+            task.instances, *task.size, crowd=crowd, broken=broken if skip_broken else None
+        )
     except ValueError as error:
         raise LabelFileError(
-            f'image {image_id(task.path)}, {error}: correct the annotation or take it out.'
+            f'image {image_id(task.path)}, {error}: correct the annotation, take it out, or give '
+            '--skip-broken.'
         ) from error
     write_mask_file(task.path, mask)
+    return [f'image {image_id(task.path)}, {text}' for text in broken]

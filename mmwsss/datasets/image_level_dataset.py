@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import os.path as osp
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,6 +120,25 @@ class ImageLevelDataset(NumberedDataset):
     def source_classes(self) -> tuple[str, ...]:
         """Classes of the label source: all of the data set's, whichever are used."""
         return tuple(self.METAINFO.get('classes') or self._metainfo['classes'])
+
+    @classmethod
+    def get_label_map(cls, new_classes: Sequence[str] | None = None) -> dict | None:
+        """Return the new index of each class of the data set, where only some are used.
+
+        Args:
+            new_classes: Names of the classes in use.
+
+        Raises:
+            ValueError: one of them is no class of the data set.
+        """
+        known = cls.METAINFO.get('classes')
+        if foreign := [name for name in new_classes or () if known and name not in known]:
+            raise ValueError(
+                f'metainfo.classes names {short_list(foreign)}, which {cls.__name__} does not '
+                'have: for classes of your own take ImageLevelFolderDataset, with the annotations '
+                'as image_labels'
+            )
+        return super().get_label_map(new_classes)
 
     def load_data_list(self) -> list[dict]:
         """Join the images of the split with their labels.

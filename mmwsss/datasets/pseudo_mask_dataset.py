@@ -11,6 +11,7 @@ from mmseg.registry import DATASETS
 
 from .image_labels import image_id
 from .label_readers import short_list
+from .masks import check_num_classes
 from .numbered_dataset import NumberedDataset
 
 
@@ -31,6 +32,7 @@ class PseudoMaskDataset(NumberedDataset):
 
     Raises:
         ValueError: no folder is named.
+        MaskError: there are more classes than a mask holds.
         FileNotFoundError: the folder does not exist, or masks are missing in it.
     """
 
@@ -42,6 +44,7 @@ class PseudoMaskDataset(NumberedDataset):
             )
         self.images = DATASETS.build({**dataset, 'pipeline': []})
         metainfo = {key: self.images.metainfo[key] for key in ('classes', 'palette')}
+        check_num_classes(len(metainfo['classes']), type(self).__name__)
         super().__init__(data_prefix=dict(data_prefix), metainfo=metainfo, **kwargs)
 
     def load_data_list(self) -> list[dict]:

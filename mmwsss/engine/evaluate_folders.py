@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmwsss.datasets import image_id
 from mmwsss.datasets.image_level_dataset import read_split
@@ -18,7 +19,7 @@ from mmwsss.engine.launch import UsageError
 from mmwsss.engine.mask_tools import work_through
 from mmwsss.evaluation.cam_curve import DEFAULT_THRESHOLDS, CAMCurve, cam_curve
 from mmwsss.evaluation.cam_scores import count_cam_file, curve_figures, sum_counts
-from mmwsss.evaluation.mask_scores import count_files, mask_figures
+from mmwsss.evaluation.mask_scores import count_files, mask_figures, truth_note
 
 Folder = str | os.PathLike[str]
 
@@ -72,6 +73,12 @@ def _find_pairs(
     return [(preds[name], targets[name]) for name in wanted]
 
 
+def _check_truth(true: NDArray[np.int64], gt_dir: Folder) -> None:
+    """Refuse true masks of which no pixel counts: every figure would be 0."""
+    if not true.sum():
+        raise UsageError(f'{gt_dir}: {truth_note(true)}')
+
+
 def evaluate_masks(
     pred_dir: Folder,
     gt_dir: Folder,
@@ -95,13 +102,14 @@ def evaluate_masks(
 
     Raises:
         UsageError: a folder is empty, a file is missing, damaged, of another size or holds what
-            is no class, or ``workers`` is not positive.
+            is no class, no pixel of the true masks counts, or ``workers`` is not positive.
     """
     pairs = _find_pairs(pred_dir, gt_dir, names, kind='masks', suffix='.png')
     function = partial(count_files, num_classes=len(classes))
     counts = np.zeros((3, len(classes)), np.int64)
     for count in work_through(function, pairs, workers=workers, description='masks'):
         counts += count
+    _check_truth(counts[2], gt_dir)
     return dict(pairs=len(pairs), **mask_figures(counts, classes))
 
 
@@ -134,4 +142,5 @@ def evaluate_maps(
     parts = work_through(function, pairs, workers=workers, description='maps')
     counts = sum_counts(parts, len(classes), len(DEFAULT_THRESHOLDS))
     curve = cam_curve(counts, DEFAULT_THRESHOLDS)
+    _check_truth(curve.gt[0], gt_dir)
     return dict(pairs=len(pairs), **curve_figures(curve, classes)), curve

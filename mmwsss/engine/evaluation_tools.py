@@ -49,6 +49,9 @@ def print_figures(figures: dict[str, Any], title: str) -> None:
         figures: Of a folder.
         title: What was compared, before the figures.
     """
+    note = figures.get('note')
+    if note:
+        print(note)
     print(figures_table(figures))
     absent = sum(rates['IoU'] is None for rates in figures['classes'].values())
     if absent:
@@ -59,7 +62,7 @@ def print_figures(figures: dict[str, Any], title: str) -> None:
     if figures['undecided']:
         print(f'{figures["undecided"]} % of the pixels have no class (255) and count as missed.')
     words = ', '.join(f'{key} {figures[key]}' for key in ('mIoU', 'm_FP', 'm_FN'))
-    print(f'{title}: {words}')
+    print(f'{title}: {words}{f" ({note})" if note else ""}')
 
 
 def write_figures(path: str | None, figures: dict[str, Any]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
 import os
-import select
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
 from mmwsss.compat import CheckpointError
-from mmwsss.utils import FileProblemError, problem_sentence
+from mmwsss.utils import user_sentence
 from mmwsss.utils.processes import die_with_parent
 
 SYNC_NORMS = ('SyncBN', 'SyncBatchNorm', 'MMSyncBN', 'torch.nn.SyncBatchNorm')
@@ -73,6 +73,8 @@ def run_tool(
     except ValueError:  # of DictAction, on a word without '='
         parser.exit(2, f'{parser.prog}: --cfg-options takes words of the form key=value.\n')
     os.environ.setdefault('LOCAL_RANK', str(getattr(args, 'local_rank', 0)))
+    # a log that cannot be written is no traceback for each of its lines
+    logging.raiseExceptions = False
     try:
         run(args)
         sys.stdout.flush()
@@ -82,8 +84,8 @@ def run_tool(
         parser.exit(1)
     except (UsageError, CheckpointError) as error:
         parser.exit(2, f'{parser.prog}: {error}\n')
-    except (FileProblemError, FileNotFoundError) as error:
-        sentence = problem_sentence(error)
+    except Exception as error:
+        sentence = user_sentence(error)
         if sentence is None:
             raise
         parser.exit(2, f'{parser.prog}: {sentence}\n')
@@ -92,7 +94,11 @@ def run_tool(
 
 def _output_is_closed() -> bool:
     """Whether nobody reads standard output any more; what was to be written is then dropped."""
+    import select
+
     output = sys.stdout.fileno()
+    if not hasattr(select, 'poll'):  # on Windows
+        return True
     poll = select.poll()
     poll.register(output, 0)
     if not poll.poll(0):

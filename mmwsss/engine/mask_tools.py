@@ -11,10 +11,10 @@ from typing import TypeVar
 
 import torch
 
-from mmwsss.datasets import ImageFileError, LabelFileError, MaskError
+from mmwsss.datasets import LabelFileError
 from mmwsss.datasets.class_palettes import ClassPalette, read_classes
 from mmwsss.engine.launch import UsageError
-from mmwsss.evaluation import CAMFileError
+from mmwsss.utils import FileProblemError, user_sentence
 from mmwsss.utils.progress import track
 
 Task = TypeVar('Task')
@@ -115,5 +115,7 @@ def work_through(
             'A process was killed, perhaps for want of memory: run again with fewer --workers; '
             'what is finished stays.'
         ) from error
-    except (CAMFileError, ImageFileError, MaskError, ImportError, OSError) as error:
+    except ImportError as error:
         raise UsageError(str(error)) from error
+    except (FileProblemError, OSError, MemoryError) as error:
+        raise UsageError(user_sentence(error) or str(error)) from error

@@ -13,6 +13,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import broadcast_object_list, is_main_process
 
 from mmwsss.datasets import image_id
+from mmwsss.engine.fitting import check_classes, load_fitting
 from mmwsss.engine.launch import UsageError, build_runner, prepare_distributed
 from mmwsss.utils import remove_stale
 
@@ -200,6 +201,7 @@ def write_files(
             f'The test data set is a {type(dataset).__name__} where a plain one is needed: run '
             'the tool once for each.'
         )
+    check_classes(runner, loop, 'test_dataloader')
     total = len(dataset)
     todo = find_work(dataset, args.out_dir, suffix=suffix, overwrite=args.overwrite)
     if check is not None:
@@ -209,8 +211,7 @@ def write_files(
         dataset.get_subset_(todo)
         # again, because a sampler keeps the number of images that it was made for
         loop.dataloader = runner.build_dataloader(dict(cfg.test_dataloader, dataset=dataset))
-        # weights that do not fit would give files, too, of noise
-        runner.load_checkpoint(args.checkpoint, strict=True)
+        load_fitting(runner, args.checkpoint)
         written = runner.test().get('files', len(todo))
     kept = total - len(todo)
     note = f', {kept} were there already (--overwrite makes them again)' if kept else ''

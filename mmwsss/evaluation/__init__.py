@@ -3,7 +3,9 @@
 from .cam_curve import CAMCurve, cam_curve, cam_histogram
 from .cam_files import CAMFileError, read_cam_file, write_cam_file
 from .curve_files import read_curve, write_curve
+from .mask_scores import install_exact_counts
 from .metrics import CAMMetric, CAMWriter, ImageLabelMetric, MaskMetric, WalkWriter
+from .predictions import PredictionError
 
 __all__ = [
     'CAMCurve',
@@ -12,9 +14,11 @@ __all__ = [
     'CAMWriter',
     'ImageLabelMetric',
     'MaskMetric',
+    'PredictionError',
     'WalkWriter',
     'cam_curve',
     'cam_histogram',
+    'install_exact_counts',
     'read_cam_file',
     'read_curve',
     'write_cam_file',

@@ -109,17 +109,20 @@ def write_cam_file(
 
     Raises:
         ValueError: layout, dtype, or shapes are none of these.
+        CAMFileError: a value is NaN or infinite, or becomes so in this dtype.
     """
     cam_file_name('', layout)
     if dtype not in DTYPES:
         raise ValueError(f'dtype must be one of {", ".join(DTYPES)}, got {dtype!r}.')
     keys = np.asarray(keys, dtype=np.int64)
-    cams = np.ascontiguousarray(cams, dtype=dtype if layout == 'npz' else np.float32)
+    with np.errstate(over='ignore'):
+        cams = np.ascontiguousarray(cams, dtype=dtype if layout == 'npz' else np.float32)
     if keys.ndim != 1 or cams.ndim != 3 or len(keys) != len(cams):
         raise ValueError(
             f'{path}: keys (n,) and cams (n, H, W) do not fit together: got {keys.shape} and '
             f'{cams.shape}.'
         )
+    _check_finite(path, cams, 'is not written: look for such values in the weights of the model')
     with atomic_write(path) as file:
         _WRITERS[layout](file, keys, cams)
 
@@ -163,6 +166,11 @@ def read_cam_file(
     return keys, cams
 
 
+def _check_finite(path: str | os.PathLike[str], cams: np.ndarray, advice: str) -> None:
+    if not np.isfinite(cams).all():
+        raise CAMFileError(f'{path} has maps with NaN or infinity and {advice}.')
+
+
 def _check(
     path: str | os.PathLike[str], keys: np.ndarray, cams: np.ndarray, num_classes: int | None
 ) -> None:
@@ -173,6 +181,7 @@ def _check(
             f'{path}: cams must be ({len(keys)}, H, W) float16 or float32, got {cams.shape} '
             f'{cams.dtype}.'
         )
+    _check_finite(path, cams, 'cannot be used: delete it and run tools/make_cams.py again')
     if len(np.unique(keys)) != len(keys):
         raise CAMFileError(f'{path}: a class occurs twice among the keys {keys.tolist()}.')
     if num_classes is None or not len(keys):

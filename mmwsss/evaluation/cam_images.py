@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmwsss.datasets.decoding import turned_note
 from mmwsss.datasets.transforms import decode_image
 
 from .cam_files import CAMFileError, read_cam_file
@@ -33,7 +34,8 @@ def check_cam_size(
     if cams.shape[1:] != tuple(size):
         raise CAMFileError(
             f'{cam_path}: the maps are {cams.shape[2]} x {cams.shape[1]} where the image '
-            f'{image_path} is {size[1]} x {size[0]}: give the images that the maps were made of.'
+            f'{image_path} is {size[1]} x {size[0]}'
+            f'{turned_note(size, cams.shape[1:])}: give the images that the maps were made of.'
         )
 
 

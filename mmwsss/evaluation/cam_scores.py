@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mmwsss.datasets.decoding import turned_note
 from mmwsss.datasets.masks import IGNORE_INDEX, read_mask
 
 from .cam_curve import CAMCurve, cam_histogram, check_thresholds
@@ -43,8 +44,8 @@ def count_cam_file(
     if cams.shape[1:] != mask.shape:
         raise CAMFileError(
             f'{cam_path}: the maps are {cams.shape[2]} x {cams.shape[1]} where the mask '
-            f'{mask_path} is {mask.shape[1]} x {mask.shape[0]}: give maps and masks of the same '
-            'images.'
+            f'{mask_path} is {mask.shape[1]} x {mask.shape[0]}'
+            f'{turned_note(cams.shape[1:], mask.shape)}: give maps and masks of the same images.'
         )
     order = keys.argsort()  # of equal scores that of the first class counts
     try:

@@ -11,10 +11,53 @@ import torch
 from mmseg.evaluation import IoUMetric
 from numpy.typing import NDArray
 from prettytable import PrettyTable
+from torch import Tensor
 
+from mmwsss.datasets.decoding import turned_note
 from mmwsss.datasets.masks import IGNORE_INDEX, MaskError, read_mask
 
 from .cam_curve import CAMCurve
+
+
+def _histogram(values: Tensor, num_classes: int) -> Tensor:
+    values = values[(values >= 0) & (values < num_classes)]
+    return torch.bincount(values.long(), minlength=num_classes).cpu()
+
+
+def class_areas(
+    pred_label: Tensor, label: Tensor, num_classes: int, ignore_index: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Count the pixels of each class in whole numbers, exact at any number of pixels.
+
+    MMSegmentation's ``IoUMetric.intersect_and_union`` counts in float32, which knows no odd number
+    above 16,777,216: neither in one image nor in the sum of many.
+
+    Args:
+        pred_label: Predicted classes.
+        label: True classes.
+        num_classes: Classes with background; other values belong to no class.
+        ignore_index: Value of the truth that is left out.
+
+    Shapes:
+        pred_label, label: the same, integers.
+        returns: pixels that agree, that either has, that were predicted and that are true,
+            ``(num_classes,)`` int64 each.
+
+    Example:
+        >>> areas = class_areas(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 255]), 2, 255)
+        >>> [area.tolist() for area in areas]
+        [[1, 0], [2, 1], [1, 1], [2, 0]]
+    """
+    kept = label != ignore_index
+    pred_label, label = pred_label[kept], label[kept]
+    both = _histogram(label[pred_label == label], num_classes)
+    pred, true = (_histogram(values, num_classes) for values in (pred_label, label))
+    return both, pred + true - both, pred, true
+
+
+def install_exact_counts() -> None:
+    """Make MMSegmentation's ``IoUMetric``, and what derives from it, count in whole numbers."""
+    IoUMetric.intersect_and_union = staticmethod(class_areas)
 
 
 def mask_counts(
@@ -40,9 +83,8 @@ def mask_counts(
         [[1, 1], [1, 1], [1, 2]]
     """
     both = torch.from_numpy(pred), torch.from_numpy(target)
-    areas = IoUMetric.intersect_and_union(*both, num_classes, IGNORE_INDEX)
-    # float32, exact for one image; the sum of many would not be
-    return torch.stack([areas[i] for i in (0, 2, 3)]).numpy().astype(np.int64)
+    areas = class_areas(*both, num_classes, IGNORE_INDEX)
+    return torch.stack([areas[i] for i in (0, 2, 3)]).numpy()
 
 
 def count_files(paths: tuple[str, str], num_classes: int) -> NDArray[np.int64]:
@@ -59,9 +101,34 @@ def count_files(paths: tuple[str, str], num_classes: int) -> NDArray[np.int64]:
     if pred.shape != target.shape:
         raise MaskError(
             f'mask {paths[0]} is {pred.shape[1]} x {pred.shape[0]} where {paths[1]} is '
-            f'{target.shape[1]} x {target.shape[0]}: give masks of the same images.'
+            f'{target.shape[1]} x {target.shape[0]}{turned_note(pred.shape, target.shape)}: give '
+            'masks of the same images.'
         )
     return mask_counts(pred, target, num_classes)
+
+
+def truth_note(true: Sequence[int] | NDArray[np.int64] | Tensor) -> str:
+    """Say that figures mean nothing because of their true masks; '' where they do.
+
+    Args:
+        true: Pixels of each class in all true masks, background first, those of 255 left out.
+
+    Example:
+        >>> truth_note([5, 1])
+        ''
+    """
+    if not int(sum(true)):
+        return (
+            f'No pixel of the true masks counts: all are {IGNORE_INDEX}, which means ignored; '
+            'write the number of its class (0 background, 1 the first class) into each pixel.'
+        )
+    if not int(sum(true[1:])):
+        return (
+            'The true masks show nothing but background, so the figures say nothing of a class: '
+            f'where {IGNORE_INDEX}, which means ignored, marks a class, write its number in its '
+            'place (1 for the first class).'
+        )
+    return ''
 
 
 def _number(value: float, digits: int = 4) -> float | None:
@@ -81,7 +148,7 @@ def mask_figures(counts: NDArray[np.int64], classes: Sequence[str]) -> dict[str,
         0), ``mIoU_present`` (without those) and ``undecided``, the share of pixels without a
         class; ``m_FP`` and ``m_FN`` (Wang et al., CVPR 2020, Eqs. 13 and 14); ``classes``, by
         name, with ``IoU``, ``precision`` and ``recall`` in per cent. What is not defined is
-        None.
+        None. ``note`` is there where :func:`truth_note` has something to say.
 
     Shapes:
         counts: ``(3, K + 1)`` int64.
@@ -98,7 +165,9 @@ def mask_figures(counts: NDArray[np.int64], classes: Sequence[str]) -> dict[str,
         rates = dict(IoU=tp / (gt + pred - tp), precision=tp / pred, recall=tp / gt)
         undecided = 1 - pred.sum() / gt.sum()
         found = rates['IoU'][present].mean() if present.any() else np.nan
+    note = truth_note(gt)
     return dict(
+        **(dict(note=note) if note else {}),
         mIoU=_number(curve.miou[0] * 100),
         mIoU_present=_number(found * 100),
         m_FP=_number(curve.m_fp[0]),

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mmwsss.datasets.masks import check_num_classes
 from mmwsss.models.refiners import PAR, DenseCRF
 from mmwsss.ops import background_stacks, combine_seed_labels, label_probs
 
@@ -81,6 +82,7 @@ def pseudo_mask(
         >>> pseudo_mask(image, np.array([14]), cams, bg_scores=[.2, .5]).tolist()
         [[0, 255, 15]]
     """
+    check_num_classes(int(keys.max(initial=0)) + 2, 'pseudo_mask')
     stacks = background_stacks(cams, bg_scores)
     if crf is not None and len(keys):  # else there is nothing to decide
         stacks = _refine(image, stacks, crf, gt_prob)

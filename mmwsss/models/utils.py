@@ -8,21 +8,44 @@ import torch
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from mmwsss.ops.affinity_labels import IGNORE_INDEX
+from mmwsss.utils import ModelMismatchError
+
+
+def check_label_classes(model: object, num_classes: int) -> None:
+    """Refuse more classes than the pseudo labels that a model makes can tell from "ignored".
+
+    Args:
+        model: The model, for the error.
+        num_classes: Classes of it, background included.
+
+    Raises:
+        ValueError: there are more than 255.
+    """
+    if num_classes > IGNORE_INDEX:
+        raise ValueError(
+            f'{type(model).__name__}: num_classes={num_classes}, where its pseudo labels hold '
+            f'{IGNORE_INDEX} classes with the background ({IGNORE_INDEX} means ignored): choose '
+            'fewer classes.'
+        )
+
 
 def labels_from_mask(mask: Tensor, num_classes: int) -> Tensor:
     """Return the multi-hot foreground labels of a mask.
 
     Shapes:
-        mask: ``(1, H, W)`` int64; values of ``num_classes`` and above are ignored.
+        mask: ``(1, H, W)`` int64; 255, and values of ``num_classes`` and above, are ignored.
         returns: ``(num_classes - 1,)`` float.
 
     Example:
         >>> labels_from_mask(torch.tensor([[[0, 2], [2, 255]]]), 4)
         tensor([0., 1., 0.])
     """
-    present = torch.zeros(256, device=mask.device)
-    present.scatter_(0, mask.flatten().clamp(0, 255), 1.0)
-    return present[1:num_classes]
+    values = mask.flatten()
+    # the last place is for what is no class
+    place = torch.where((values < num_classes) & (values != IGNORE_INDEX), values, num_classes)
+    present = torch.zeros(num_classes + 1, device=mask.device)
+    return present.scatter_(0, place, 1.0)[1:num_classes]
 
 
 def image_labels(
@@ -41,8 +64,8 @@ def image_labels(
         returns: ``(N, num_classes - 1)`` float multi-hot.
 
     Raises:
-        ValueError: a sample has neither labels nor a mask, or labels of another number of
-            classes.
+        ValueError: a sample has neither labels nor a mask.
+        ModelMismatchError: it has labels of another number of classes.
     """
     labels = []
     for sample in data_samples:
@@ -57,7 +80,7 @@ def image_labels(
                 'prediction without tags test_cfg=dict(use_image_labels=False).'
             )
         if label.numel() != num_classes - 1:
-            raise ValueError(
+            raise ModelMismatchError(
                 f'image {sample.metainfo.get("img_path", "of the batch")} is labelled among '
                 f'{label.numel()} foreground classes but the model has num_classes='
                 f'{num_classes}, background included: set num_classes={label.numel() + 1} in '

@@ -1,8 +1,30 @@
-"""Errors of files that users bring, which the tools print as one sentence."""
+"""Errors that users can cause, which the tools print as one sentence."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from traceback import walk_tb
+from typing import Any
+
+# of the system, on a file: what to do about them
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_UNUSABLE = (errno.EIO, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EMFILE, errno.ENFILE)
+_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory|Cannot allocate")
+_KILLED = re.compile(r'DataLoader worker .*(killed by signal|exited unexpectedly)')
+_NOT_SAVED = re.compile(r'PytorchStreamWriter failed|unexpected pos \d+ vs')
+# of MMEngine, where a part of a config becomes an object
+_BUILDERS = ('build_from_cfg', 'build_dataloader', 'from_cfg')
 
 
 class FileProblemError(ValueError):
     """A file that cannot be used; the text names it, what is wrong and what to do."""
+
+
+class ModelMismatchError(FileProblemError):
+    """Data and a model that do not fit each other; the text names the setting."""
 
 
 def problem_sentence(error: Exception) -> str | None:
@@ -24,3 +46,95 @@ def problem_sentence(error: Exception) -> str | None:
     if '\nOriginal Traceback' in text:
         text = text.splitlines()[-1].partition(': ')[2]
     return None if text.startswith('[Errno') else text
+
+
+def system_sentence(error: OSError) -> str | None:
+    """Return the sentence for what the system refuses: a full disk, a missing right; else None.
+
+    Args:
+        error: Of the system.
+
+    Example:
+        >>> system_sentence(OSError(28, 'No space left on device', 'out/a.png'))
+        'out/a.png cannot be written (No space left on device): make room, or name another folder; \
+what is finished stays.'
+    """
+    name = 'A file' if error.filename is None else str(error.filename)
+    reason = error.strerror or str(error)
+    if error.errno in _FULL:
+        return (
+            f'{name} cannot be written ({reason}): make room, or name another folder; what is '
+            'finished stays.'
+        )
+    if error.errno in _FORBIDDEN:
+        return (
+            f'{name} cannot be read or written ({reason}): give yourself the right to it, or name '
+            'another file or folder.'
+        )
+    if error.errno in _UNUSABLE and error.filename is not None:
+        return f'{name} cannot be used ({reason}): check the path, or name another one.'
+    return None
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Tell whether memory did not suffice, on whatever device.
+
+    Args:
+        error: Any error.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == 'OutOfMemoryError':
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    kind = type(error).__module__ == 'cv2' or isinstance(error, RuntimeError)
+    return kind and bool(_NO_MEMORY.search(str(error)) or 'Insufficient memory' in str(error))
+
+
+def _build_calls(error: BaseException) -> Iterator[dict[str, Any]]:
+    for frame, _ in walk_tb(error.__traceback__):
+        if frame.f_code.co_name in _BUILDERS and 'mmengine' in frame.f_code.co_filename:
+            yield frame.f_locals
+
+
+def config_sentence(error: BaseException) -> str | None:
+    """Return the sentence for a config of which an object could not be made, None otherwise.
+
+    Args:
+        error: Raised while MMEngine built something.
+    """
+    if not isinstance(error, (TypeError, ValueError, KeyError, AssertionError, AttributeError)):
+        return None
+    calls = list(_build_calls(error))
+    if not calls:
+        return None
+    kinds = [str(call['cfg']['type']) for call in calls if 'type' in (call.get('cfg') or {})]
+    text = ' '.join(str(error.args[0] if error.args else error).split()).rstrip('.')
+    text = re.sub(r'^(class `\w+` in \S+: )+', '', text)
+    where = f' ({kinds[-1]})' if kinds and not text.startswith(kinds[-1]) else ''
+    return f'The config cannot be used{where}: {text}; correct this entry, or its --cfg-options.'
+
+
+def user_sentence(error: Exception) -> str | None:
+    """Return the sentence for anything that a user can cause, None for an error of the program.
+
+    Args:
+        error: Any error.
+    """
+    if sentence := problem_sentence(error):
+        return sentence
+    if lacks_memory(error):
+        return (
+            f'The memory does not suffice ({str(error).splitlines()[0][:120] or "none is left"}): '
+            'take smaller pictures or batches, or fewer --workers; what is finished stays.'
+        )
+    if isinstance(error, OSError):
+        return system_sentence(error)
+    text = str(error)
+    if _KILLED.search(text):
+        return (
+            'A process that loads images was killed, perhaps for want of memory: set '
+            'num_workers=0 of the data loader in --cfg-options, or take smaller batches.'
+        )
+    if _NOT_SAVED.search(text):
+        return 'A checkpoint cannot be written: make room, or name another folder.'
+    return config_sentence(error)

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+NAME_LIMIT = 255  # bytes of a file's name, of nearly all systems
 TEMPORARY = re.compile(r'^\.(?P<name>.+)\.(?P<host>[^.]*)-(?P<pid>\d+)\.tmp$')
 
 
 def _host() -> str:
     return re.sub(r'[^\w-]', '_', socket.gethostname())
+
+
+def _temporary_name(name: str) -> str:
+    end = f'.{_host()}-{os.getpid()}.tmp'
+    if 1 + len(os.fsencode(name)) + len(end) > NAME_LIMIT:
+        # a name that is as long as one may be leaves no room for more
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    return f'.{name}{end}'
 
 
 @contextmanager
@@ -33,13 +43,13 @@ def atomic_write(
 
     Raises:
         ValueError: ``mode`` is another one.
-        OSError: the folder or the file cannot be written.
+        OSError: the folder or the file cannot be written; it names ``path``.
     """
     if mode not in ('w', 'wb'):
         raise ValueError(f"atomic_write: mode must be 'w' or 'wb', got {mode!r}.")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{_host()}-{os.getpid()}.tmp')
+    temporary = path.with_name(_temporary_name(path.name))
     text = mode == 'w'
     try:
         with open(
@@ -53,8 +63,12 @@ def atomic_write(
             # without it a power cut may leave an empty file under the final name
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
+            # what the system says of a file that is open has no name
+            raise type(error)(error.errno, error.strerror, str(path)) from error
         raise
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -44,6 +43,8 @@ def peak_resident() -> int:
         for line in status.read_text().splitlines():
             if line.startswith('VmHWM:'):
                 return int(line.split()[1]) * 1024
+    import resource  # of POSIX
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == 'darwin' else peak * 1024
 

@@ -17,6 +17,7 @@ from mmwsss.datasets.masks import IGNORE_INDEX, MaskError
 from mmwsss.datasets.transforms import decode_image
 from mmwsss.evaluation.cam_files import read_cam_file
 from mmwsss.evaluation.cam_images import check_cam_size
+from mmwsss.visualization.encoding import encode_picture
 
 from .overlay import draw_cam, draw_mask
 from .report_data import MAPS, MASKS, SUFFIXES, ReportData
@@ -83,7 +84,7 @@ def jpeg_uri(picture: NDArray[np.uint8]) -> str:
     # whole chroma: the edges of masks are edges of colour
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    content = cv2.imencode('.jpg', picture[..., ::-1], options)[1].tobytes()
+    content = encode_picture(picture, '.jpg', options)
     return f'data:image/jpeg;base64,{base64.b64encode(content).decode()}'
 
 

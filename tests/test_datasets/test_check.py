@@ -11,11 +11,13 @@ from mmwsss.datasets import ImageEntry
 from mmwsss.datasets.check import (
     ERRORS,
     NOTES,
+    ImageReport,
     check_dataset,
     check_entries,
     check_image,
     check_tags,
     compare_masks,
+    constant_tags,
     format_report,
 )
 from mmwsss.datasets.check_labels import Finding, collect_labels
@@ -49,7 +51,7 @@ def test_right_image_has_no_finding(entry):
 
 
 def test_image_without_mask_is_right(entry):
-    assert check_image(ImageEntry(entry.img_path), 4) == ([], None)
+    assert check_image(ImageEntry(entry.img_path), 4) == ImageReport([], None)
 
 
 def spoil_image(change):
@@ -141,6 +143,7 @@ def test_report_counts_classes_and_errors(entry):
     assert (report.tagged[0], report.tagged[1], report.tagged[2]) == (2, 1, 0)
     assert report.masked == {0: 1, 1: 1, 2: 1}
     assert kinds(report.findings) == [
+        'class on every image',
         'class without images',
         'missing image',
         'tags unlike the mask',
@@ -244,3 +247,31 @@ def test_unusable_source_is_one_finding(tmp_path, name, content):
     assert labels == {}
     assert finding.kind == 'unusable label source'
     assert str(path) in finding.text
+
+
+# results without meaning
+
+
+@pytest.mark.parametrize(
+    ('masks', 'found'),
+    [
+        ([[0, 255], [0, 255]], ['masks without class']),
+        ([[0, 255], [0, 1]], []),
+        ([[0, 0], [0, 0]], []),
+        ([[255, 255], [0, 1]], ['mask without a pixel that counts']),
+    ],
+)
+def test_masks_whose_values_mean_nothing(tmp_path, masks, found):
+    entries = []
+    for i, row in enumerate(masks):
+        Image.new('RGB', (2, 1)).save(tmp_path / f'{i}.jpg')
+        write_mask(tmp_path / f'{i}.png', [row])
+        entries.append(ImageEntry(str(tmp_path / f'{i}.jpg'), str(tmp_path / f'{i}.png')))
+    assert kinds(check_dataset(entries, CLASSES).findings) == found
+
+
+def test_classes_on_every_image_are_told():
+    assert [f.text for f in constant_tags('ab', dict(a=(0, 1), b=(1,)), CLASSES)] == [
+        'cat on all 2'
+    ]
+    assert not constant_tags('a', dict(a=(0,)), CLASSES)

@@ -159,3 +159,19 @@ def test_array_file(tmp_path):
 @pytest.mark.parametrize(('layout', 'name'), [('npz', 'x.npz'), ('irn', 'x.npy'), ('psa', 'x.npy')])
 def test_name(layout, name):
     assert cam_file_name('x', layout) == name
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, 1e6])
+def test_maps_that_are_not_finite_are_not_written(tmp_path, cams, value):
+    cams[0, 0, 0] = value  # the last is too large for float16
+    with pytest.raises(CAMFileError, match=r'a\.npz has maps with NaN or infinity and is not'):
+        write_cam_file(tmp_path / 'a.npz', KEYS, cams)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_maps_that_are_not_finite_are_not_read(tmp_path, cams, value):
+    cams[0, 0, 0] = value
+    np.savez(tmp_path / 'a.npz', keys=KEYS, cams=cams, version=np.int64(1))
+    with pytest.raises(CAMFileError, match=r'a\.npz has maps with NaN or infinity and cannot'):
+        read_cam_file(tmp_path / 'a.npz')

@@ -360,9 +360,9 @@ def folder_options(root):
 
 
 @pytest.mark.stack
-def test_right_folder_ends_with_0(tagged, capsys):
+def test_folder_without_errors_ends_with_0(tagged, capsys):
     out = check(capsys, 0, *folder_options(tagged))
-    assert out.endswith('images: 3, errors: 0, notes: 0\n')
+    assert out.endswith('images: 3, errors: 0, notes: 2\n')
     assert '| dog   |      3 |           3 |' in out
 
 

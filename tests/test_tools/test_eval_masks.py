@@ -183,3 +183,16 @@ def test_folder_without_masks(tool, folder, pred, gt):
     args = tool.make_parser().parse_args([str(folder / pred), str(folder / gt)])
     with pytest.raises(UsageError, match='absent holds no masks'):
         tool.eval_masks(args)
+
+
+@pytest.mark.parametrize(('value', 'words'), [(0, 'nothing but background'), (255, 'No pixel')])
+def test_true_masks_without_a_class_are_told(tool, tmp_path, capsys, value, words):
+    save_mask(tmp_path / 'pred/a.png', np.uint8([[0, 1]]))
+    save_mask(tmp_path / 'gt/a.png', np.uint8([[value, 255]]))
+    if value:
+        with pytest.raises(UsageError, match=words):
+            run(tool, tmp_path, '--classes', 'dog')
+        return
+    assert words in run(tool, tmp_path, '--classes', 'dog')['note']
+    first, *_, last = capsys.readouterr().out.strip().splitlines()
+    assert words in first and words in last

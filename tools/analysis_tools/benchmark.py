@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from prettytable import PrettyTable
 from torch import nn
 
 import mmwsss  # noqa: F401 - registers everything
+from mmwsss.utils.measure import peak_resident
 
 MEGABYTE = 2**20
 CHILD = '--measure-here'
@@ -205,12 +205,6 @@ def measure(config: str, args: argparse.Namespace) -> dict[str, Any]:
         rates.append(batch_size * args.iters / (time.perf_counter() - start))
     peak = torch.cuda.max_memory_allocated() if cuda else peak_resident()
     return dict(batch_size=batch_size, size=size, rates=rates, peak=peak)
-
-
-def peak_resident() -> int:
-    """Return the most memory that this process held, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == 'darwin' else peak * 1024
 
 
 def measure_apart(config: str, args: argparse.Namespace) -> dict[str, Any] | str:

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
@@ -20,6 +19,7 @@ from mmwsss.engine.mask_tools import make_folder
 from mmwsss.utils import atomic_write
 from mmwsss.utils.progress import track
 from mmwsss.utils.seeding import AUGMENTATION, seed_random_numbers
+from mmwsss.visualization.encoding import encode_picture
 from mmwsss.visualization.sample_pictures import (
     SampleCard,
     beside,
@@ -90,7 +90,7 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
         picture: Picture, RGB.
     """
     with atomic_write(path) as file:
-        file.write(cv2.imencode('.png', picture[..., ::-1])[1].tobytes())
+        file.write(encode_picture(picture, '.png'))
 
 
 def make_card(dataset: Any, index: int, args: argparse.Namespace) -> SampleCard:

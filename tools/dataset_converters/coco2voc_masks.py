@@ -11,11 +11,12 @@ from functools import partial
 from typing import Any
 
 from mmwsss.datasets import LabelFileError, MaskError, image_id
-from mmwsss.datasets.class_names import class_names
+from mmwsss.datasets.class_palettes import read_classes
 from mmwsss.datasets.coco_masks import Instance, MaskTask, write_mask
 from mmwsss.datasets.label_readers import is_instances, short_list
+from mmwsss.engine.broken_entries import add_skip_option, end_with
 from mmwsss.engine.launch import UsageError, run_tool
-from mmwsss.utils import remove_stale
+from mmwsss.utils import remove_stale, user_sentence
 from mmwsss.utils.progress import track
 
 
@@ -53,6 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
         help='what crowd regions become: 255, or their class (default: ignore)',
     )
     parser.add_argument('--overwrite', action='store_true', help='make masks again that are there')
+    add_skip_option(parser, 'annotations')
     parser.add_argument(
         '--workers',
         type=int,
@@ -69,7 +71,7 @@ def category_values(content: Mapping[str, Any], args: argparse.Namespace) -> dic
         LabelFileError: a category with annotations is no class.
         UsageError: ``--rename`` names something that is not there.
     """
-    classes = class_names(args.classes)
+    classes = read_classes(args.classes).classes
     values = {name: value for value, name in enumerate(classes)}
     names = {category['id']: category['name'] for category in content['categories']}
     renamed = dict(pair.partition('=')[::2] for pair in args.rename)
@@ -90,8 +92,15 @@ def category_values(content: Mapping[str, Any], args: argparse.Namespace) -> dic
     return {key: values[name] for key, name in names.items() if name in values}
 
 
-def make_tasks(content: Mapping[str, Any], args: argparse.Namespace) -> list[MaskTask]:
+def make_tasks(
+    content: Mapping[str, Any], args: argparse.Namespace, broken: list[str]
+) -> list[MaskTask]:
     """Return one task an image, those without annotations included.
+
+    Args:
+        content: Of the file.
+        args: The command line.
+        broken: Gets what is wrong with annotations that are left out.
 
     Raises:
         LabelFileError: two images have one name, or an annotation belongs to no image.
@@ -109,6 +118,9 @@ def make_tasks(content: Mapping[str, Any], args: argparse.Namespace) -> list[Mas
     for annotation in content['annotations']:
         key = annotation['image_id']
         if key not in tasks:
+            if args.skip_broken:
+                broken.append(f'annotation {annotation.get("id")}: no image {key!r}')
+                continue
             raise LabelFileError(
                 f'{args.src}: annotation {annotation.get("id")} belongs to the image {key!r}, '
                 'which is not in the file: make the file again.'
@@ -140,15 +152,16 @@ def load_instances(path: str) -> dict[str, Any]:
     return content
 
 
-def draw(args: argparse.Namespace) -> tuple[int, int]:
-    """Write the masks that are missing; return the numbers of those written and left."""
-    tasks = make_tasks(load_instances(args.src), args)
+def draw(args: argparse.Namespace) -> tuple[int, int, list[str]]:
+    """Write the masks that are missing; return numbers written and left, and problems."""
+    broken: list[str] = []
+    tasks = make_tasks(load_instances(args.src), args, broken)
     remove_stale(args.out_dir)
     todo = [task for task in tasks if args.overwrite or not os.path.exists(task.path)]
-    function = partial(write_mask, crowd=args.crowd)
-    for _ in track(function, todo, workers=args.workers, description='masks'):
-        pass
-    return len(todo), len(tasks) - len(todo)
+    function = partial(write_mask, crowd=args.crowd, skip_broken=args.skip_broken)
+    for problems in track(function, todo, workers=args.workers, description='masks'):
+        broken += problems
+    return len(todo), len(tasks) - len(todo), broken
 
 
 def main(args: argparse.Namespace) -> None:
@@ -156,13 +169,14 @@ def main(args: argparse.Namespace) -> None:
     if args.workers < 1:
         raise UsageError(f'--workers must be at least 1, got {args.workers}.')
     try:
-        written, kept = draw(args)
+        written, kept, broken = draw(args)
     except KeyError as error:
         raise UsageError(f'{args.src}: an entry has no {error}; make the file again.') from error
     except (LabelFileError, MaskError, BrokenProcessPool, OSError) as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(user_sentence(error) or str(error)) from error
     note = f', {kept} were there already (--overwrite makes them again)' if kept else ''
     print(f'{written} masks written to {args.out_dir}{note}.')
+    end_with(broken, 'annotations')
 
 
 if __name__ == '__main__':

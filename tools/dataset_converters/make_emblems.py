@@ -9,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from mmwsss.datasets.emblems import EmblemsSettings, make_emblems
 from mmwsss.datasets.emblems_shapes import EMBLEMS
 from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.utils import user_sentence
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -55,7 +56,7 @@ def main(args: argparse.Namespace) -> None:
         )
         drawn = make_emblems(args.out_dir, settings, workers=args.workers)
     except (ValueError, OSError, BrokenProcessPool) as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(user_sentence(error) or str(error)) from error
     total = settings.num_train + settings.num_val
     print(f'{args.out_dir} holds {total} images of Emblems, {drawn} of them drawn now.')
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmwsss.datasets import ImageLabels, LabelFileError, image_id, read_image_labels
+from mmwsss.datasets.check_labels import collect_labels
 from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.image_level_dataset import read_split
 from mmwsss.datasets.label_readers import short_list
 from mmwsss.datasets.label_writers import write_image_labels
+from mmwsss.engine.broken_entries import add_skip_option, end_with
 from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.utils import user_sentence
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -34,6 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
         help='voc, coco, a file with one name a line, or the names, in the order of the values '
         'where the source is masks or .npy (default: voc for .xml, coco for .json)',
     )
+    add_skip_option(parser, 'entries')
     parser.add_argument('--split', help='write the images that this file lists, one a line')
     parser.add_argument(
         '--drop-empty', action='store_true', help='leave out images that show none of the classes'
@@ -55,6 +60,22 @@ def source_classes(args: argparse.Namespace) -> tuple[str, ...]:
     if src.is_dir() and next(src.glob('*.xml'), None) is not None:
         return class_names(['voc'])
     raise UsageError(f'{src} does not tell the classes there are; give them with --classes.')
+
+
+def read_labels(
+    args: argparse.Namespace, classes: Sequence[str], images: Sequence[str] | None
+) -> tuple[ImageLabels, list[str]]:
+    """Return the labels of the source, and what is wrong with entries that are left out.
+
+    Raises:
+        LabelFileError: the source cannot be read, or an entry without ``--skip-broken``.
+    """
+    if not args.skip_broken:
+        return read_image_labels(args.src, classes, images=images), []
+    labels, findings = collect_labels(args.src, classes, images)
+    if unusable := [f.text for f in findings if f.kind == 'unusable label source']:
+        raise LabelFileError(unusable[0])
+    return labels, [finding.text for finding in findings]
 
 
 def select(labels: ImageLabels, args: argparse.Namespace) -> ImageLabels:
@@ -84,16 +105,18 @@ def main(args: argparse.Namespace) -> None:
         images = None
         if args.split:
             images = [line.split()[0] for line, _ in read_split(args.split)]
-        labels = select(read_image_labels(args.src, classes, images=images), args)
+        labels, broken = read_labels(args, classes, images)
+        labels = select(labels, args)
         write_image_labels(args.dst, labels, classes)
     except (LabelFileError, OSError) as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(user_sentence(error) or str(error)) from error
     tagged = sum(bool(indices) for indices in labels.values())
     used = len({k for indices in labels.values() for k in indices})
     print(
         f'{args.dst}: {len(labels)} images, {tagged} with tags, {used} of {len(classes) - 1} '
         f'classes; use it as image_labels="{args.dst}" of a data set.'
     )
+    end_with(broken, 'entries')
 
 
 if __name__ == '__main__':

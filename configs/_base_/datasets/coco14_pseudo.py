@@ -74,4 +74,4 @@ test_dataloader = dict(
         pipeline=eval_pipeline,
     ),
 )
-test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = dict(type='MaskMetric', iou_metrics=['mIoU'])

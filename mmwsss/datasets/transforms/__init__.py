@@ -2,7 +2,7 @@
 
 from .affinity import FuseAffinityScores, LoadAffinityLabel, LoadAffinityScores
 from .cropping import CropWithValidBox
-from .formatting import PackWeakInputs
+from .formatting import PackWeakInputs, install_mirrored_packing
 from .loading import ImageFileError, LoadImageChecked, LoadMaskChecked, decode_image
 from .photometric import JitterColor, JitterHSV
 from .resizing import LimitLongSide, RandomScaleImage, ResizeLongSide, ScaleImage
@@ -27,4 +27,5 @@ __all__ = [
     'ZoomIntoPart',
     'decode_image',
     'draw_part',
+    'install_mirrored_packing',
 ]

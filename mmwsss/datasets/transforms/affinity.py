@@ -15,7 +15,7 @@ from mmwsss.ops.affinity_labels import IGNORE_INDEX, fuse_affinity_scores
 
 from ..affinity_files import LEVELS, SUFFIXES, AffinityFileError, read_affinity_scores
 from ..image_labels import image_id
-from ..masks import read_mask
+from ..masks import check_num_classes, read_mask
 
 
 def _label_path(results: dict[str, Any], label_dir: str, style: str) -> str:
@@ -159,6 +159,7 @@ class FuseAffinityScores(BaseTransform):
     @staticmethod
     def _classes(keys: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the table of class indices by place among the scores."""
+        check_num_classes(int(keys.max(initial=0)) + 2, 'FuseAffinityScores')
         table = np.full(256, IGNORE_INDEX, dtype=np.uint8)
         table[0] = 0
         table[1 : len(keys) + 1] = keys + 1

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
-from mmseg.datasets.transforms import PackSegInputs
+from mmcv.transforms import to_tensor
+from mmseg.datasets.transforms import PackSegInputs, formatting
 from mmseg.registry import TRANSFORMS
 
 from ..image_labels import image_id
@@ -24,6 +26,22 @@ WEAK_META_KEYS = (
     'reduce_zero_label',
     'valid_box',
 )
+
+
+def _to_tensor(data: Any) -> torch.Tensor:
+    """Convert to a tensor what MMCV's function takes, mirrored views of one column, too.
+
+    NumPy (2.3) calls such a view contiguous although its stride is negative, and MMSegmentation
+    (1.2 and 1.4) then leaves out the copy.
+    """
+    if isinstance(data, np.ndarray) and min(data.strides, default=0) < 0:
+        data = data.copy()
+    return to_tensor(data)
+
+
+def install_mirrored_packing() -> None:
+    """Make MMSegmentation's packing take mirrored pictures that are one pixel wide."""
+    formatting.to_tensor = _to_tensor
 
 
 @TRANSFORMS.register_module()

@@ -18,12 +18,15 @@ from PIL import Image, ImageOps
 
 from mmwsss.utils import FileProblemError
 
+from ..decoding import decoding_problem, turned_note
 from ..masks import MaskError, read_mask
 
 # ImageNet's mean colour (RGB): what is transparent becomes 0 when an image is normalised
 TRANSPARENT_COLOR = (124, 116, 104)
 _ORIENTATION_TAG = 0x0112
 _MODES_8_BIT = ('1', 'L', 'P', 'RGB', 'RGBA', 'LA', 'PA', 'La', 'RGBa', 'CMYK', 'YCbCr', 'RGBX')
+
+_MODES_OTHER = ('LAB', 'HSV')
 
 
 class ImageFileError(FileProblemError):
@@ -33,6 +36,11 @@ class ImageFileError(FileProblemError):
 def _check_depth(image: Image.Image, path: str) -> None:
     """Refuse what has more than 8 bits a channel, which PIL would cut without a word."""
     raw_modes = ' '.join(str(tile[3]) for tile in getattr(image, 'tile', ()))
+    if image.mode in _MODES_OTHER:
+        raise ImageFileError(
+            f'image {path} has pixels of mode {image.mode} where greyscale, RGB or CMYK is '
+            'expected: save it as RGB.'
+        )
     if image.mode not in _MODES_8_BIT or ';16' in raw_modes:
         raise ImageFileError(
             f'image {path} has pixels of mode {image.mode} with more than 8 bits a channel where '
@@ -86,10 +94,8 @@ def decode_image(content: bytes, path: str) -> NDArray[np.uint8]:
         raise
     except Exception as error:
         # the decoders of PIL raise many types: OSError, SyntaxError, struct.error ...
-        raise ImageFileError(
-            f'image {path} is truncated or no image ({error}): fetch the file again, or take it '
-            'out of the split.'
-        ) from error
+        problem = decoding_problem(error, 'fetch the file again, or take it out of the split.')
+        raise ImageFileError(f'image {path} {problem}') from error
     return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), dtype=np.uint8)
 
 
@@ -188,7 +194,7 @@ class LoadMaskChecked(BaseTransform):
         shape = tuple(results.get('ori_shape', mask.shape)[:2])
         if mask.shape != shape:
             (height, width), (rows, columns) = shape, mask.shape
-            turned = ' (the image may be turned by its EXIF data)' if shape == mask.T.shape else ''
+            turned = turned_note(shape, mask.shape)
             raise MaskError(
                 f'mask {path} is {columns} x {rows} but its image {results.get("img_path")} is '
                 f'{width} x {height}{turned}: make a mask of the same size.'

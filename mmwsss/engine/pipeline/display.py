@@ -53,7 +53,8 @@ def figures_text(figures: Mapping[str, Mapping[str, Any]]) -> str:
     for split, found in figures.items():
         at = f' at background score {found["threshold"]:g}' if 'threshold' in found else ''
         rest = ', '.join(f'{key} {number(found[key])}' for key in ('m_FP', 'm_FN'))
-        texts.append(f'{split} {number(found["mIoU"])} % mIoU{at}, {rest}')
+        note = f' ({found["note"]})' if found.get('note') else ''
+        texts.append(f'{split} {number(found["mIoU"])} % mIoU{at}, {rest}{note}')
     return '; '.join(texts)
 
 

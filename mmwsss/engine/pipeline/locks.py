@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import time
@@ -64,7 +63,26 @@ def locked(folder: Path) -> Iterator[int]:
         os.close(file)
 
 
+def check_system() -> None:
+    """Refuse a system on which neither folders can be locked nor groups of processes ended.
+
+    Raises:
+        UsageError: it is no POSIX system.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        fcntl = None
+    if fcntl is None or not hasattr(os, 'killpg'):
+        raise UsageError(
+            'Pipelines need Linux or macOS (file locks and process groups): on Windows run the '
+            'tools of its stages one after the other, or the pipeline in WSL.'
+        )
+
+
 def _acquire(file: int, folder: Path) -> None:
+    import fcntl
+
     end = time.monotonic() + PATIENCE
     while True:
         try:

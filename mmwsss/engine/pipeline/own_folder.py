@@ -12,18 +12,23 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mmwsss.datasets import ImageEntry, ImageLabels, LabelFileError, image_id
-from mmwsss.datasets.check import ERRORS, ImageReport, check_dataset, check_image
+from mmwsss.datasets.check import (
+    ERRORS,
+    ImageReport,
+    check_dataset,
+    check_image,
+    check_mask_values,
+)
 from mmwsss.datasets.check_labels import Finding, collect_labels
 from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.image_level_folder_dataset import list_image_files
 from mmwsss.datasets.label_readers import IMAGE_SUFFIXES, short_list
+from mmwsss.datasets.masks import MAX_CLASSES
 from mmwsss.datasets.tag_names import read_tag_names
 from mmwsss.engine.launch import UsageError
 from mmwsss.engine.mask_tools import work_through
 from mmwsss.utils import atomic_write
 
-# 255 is no class in a mask
-MAX_CLASSES = 255
 SHOWN = 3
 # what the findings of a kind are, and what to do about them
 ADVICE: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -53,6 +58,19 @@ ADVICE: Mapping[str, tuple[str, str]] = MappingProxyType(
         'mask with values outside the classes': (
             'Masks with values that are no class',
             'correct them, or name all classes with --classes',
+        ),
+        'masks without class': (
+            'The masks cannot be used',
+            'correct them, or leave --masks out',
+        ),
+        'mask without a pixel that counts': (
+            'Masks that hold nothing but 255 (ignored)',
+            'their photographs are not evaluated',
+        ),
+        'class on every image': (
+            'Classes on every photograph',
+            'what is everywhere cannot be told from the background: add photographs without them, '
+            'with the other tags they have, or none',
         ),
         'mask without image': ('Masks without photograph', 'they are not used'),
         'image without tags': ('Photographs without tags', 'they count as showing no class'),
@@ -186,7 +204,7 @@ def _read_files(
         return [ImageReport([], None)] * len(entries)
     function = partial(check_image, num_classes=num_classes)
     reports = list(work_through(function, entries, workers=workers, description='photographs'))
-    if not any(report.findings for report in reports):
+    if not any(report.findings for report in reports) and not check_mask_values(reports):
         with atomic_write(record, 'w') as file:
             file.write(stamp)
     return reports

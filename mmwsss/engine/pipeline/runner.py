@@ -130,6 +130,8 @@ def _conclude(execution: Execution, begin: float) -> None:
     pipeline, records = execution.pipeline, execution.records
     notes = [*pipeline.notes, *execution.unevaluated.values()]
     say(f'\n{results_table(pipeline, records)}')
+    for note in pipeline.notes:
+        say(note)
     places: dict[str, Path | None] = dict(
         figures=write_results(pipeline, records),
         report=make_report(pipeline, records, notes),

@@ -22,6 +22,9 @@ from mmwsss.evaluation.cam_curve import (
     check_thresholds,
 )
 from mmwsss.evaluation.curve_files import write_curve
+from mmwsss.evaluation.mask_scores import truth_note
+from mmwsss.evaluation.predictions import check_finite, check_ignored
+from mmwsss.utils import ModelMismatchError
 
 
 def plane(sample: dict, field: str, hint: str) -> Tensor:
@@ -101,7 +104,7 @@ class CAMMetric(BaseMetric):
         )
         classes = len(self.dataset_meta['classes'])
         if len(logits) != classes:
-            raise ValueError(
+            raise ModelMismatchError(
                 f'CAMMetric: the model predicts {len(logits)} classes but the data set has '
                 f'{classes}, background included: set num_classes={classes} in the model.'
             )
@@ -119,9 +122,13 @@ class CAMMetric(BaseMetric):
             data_samples: Predictions with the truth.
 
         Raises:
-            ValueError: a sample has no mask or no maps, or they do not fit.
+            ValueError: a sample has no mask or no maps, or they do not fit; ``ignore_index`` is a
+                class.
+            PredictionError: maps are not finite.
         """
+        check_ignored(self, self.ignore_index, len(self.dataset_meta['classes']))
         for sample in data_samples:
+            check_finite(sample)
             scores = self._scores(sample)
             target = plane(
                 sample,
@@ -174,6 +181,8 @@ class CAMMetric(BaseMetric):
         for name, ratio in zip(('FP/TP', 'FN/TP'), ratios, strict=True):
             table.add_column(name, [f'{x:.2f}' if np.isfinite(x) else '-' for x in ratio])
         logger = MMLogger.get_current_instance()
+        if note := truth_note(gt):
+            logger.warning(note)
         print_log(f'class activation maps at background score {curve.thresholds[best]:g}:', logger)
         print_log('\n' + table.get_string(), logger)
         print_log(

@@ -15,6 +15,7 @@ from mmseg.registry import METRICS
 from mmwsss.datasets import image_id
 from mmwsss.evaluation.cam_files import DTYPES, cam_file_name, write_cam_file
 from mmwsss.evaluation.metrics.cam_metric import plane
+from mmwsss.evaluation.predictions import check_finite
 
 
 @METRICS.register_module()
@@ -55,9 +56,11 @@ class CAMWriter(BaseMetric):
 
         Raises:
             ValueError: the model does not predict class activation maps.
+            PredictionError: they are not finite.
         """
         hint = "CAMWriter needs a model with CAMs and test_cfg=dict(output='cam')."
         for sample in data_samples:
+            check_finite(sample)
             plane(sample, 'cams', hint)
             scores = plane(sample, 'seg_logits', hint)[1:].float()
             # a map that was suppressed is -1 everywhere

@@ -1,4 +1,4 @@
-"""MMSeg's IoU metric that writes masks as the other tools do."""
+"""MMSeg's IoU metric that says when figures mean nothing, and writes masks as other tools do."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from mmseg.registry import METRICS
 
 from mmwsss.datasets import ImageLabels, LabelFileError, image_id, read_image_labels
 from mmwsss.datasets.class_palettes import write_mask_file
+from mmwsss.evaluation.mask_scores import truth_note
+from mmwsss.evaluation.predictions import check_finite, check_ignored
 
 
 @METRICS.register_module()
@@ -21,7 +23,8 @@ class MaskMetric(IoUMetric):
     """IoU of predicted masks, which are written as palette PNG files.
 
     MMSeg's metric writes grey pictures in place of the colours of the data set, and its
-    ``format_only`` needs a folder. The values are the same.
+    ``format_only`` needs a folder. The values are the same, in whole numbers of pixels
+    (:func:`~mmwsss.evaluation.mask_scores.class_areas`).
 
     Args:
         output_dir: Folder for the masks, ``{image}.png``; None writes none.
@@ -75,18 +78,32 @@ class MaskMetric(IoUMetric):
             data_samples: Predictions.
 
         Raises:
-            MaskError: a file cannot be written.
+            MaskError: a file cannot be written, or a prediction is not finite.
             LabelFileError: see ``image_labels``.
+            ValueError: ``ignore_index`` is one of the classes.
         """
+        check_ignored(self, self.ignore_index, len(self.dataset_meta['classes']))
+        for sample in data_samples:
+            check_finite(sample)
         if self.image_labels is not None:
             self._limit_to_tags(data_samples)
         super().process(data_batch, data_samples)
         if self.folder is None:
             return
         for sample in data_samples:
-            mask = sample['pred_sem_seg']['data'][0].cpu().numpy().astype(np.uint8)
+            mask = sample['pred_sem_seg']['data'][0].cpu().numpy()
             path = self.folder / f'{image_id(sample["img_path"])}.png'
-            write_mask_file(path, mask, self.dataset_meta['palette'])
+            write_mask_file(path, mask.astype(np.uint8), self.dataset_meta['palette'])
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Return MMSeg's figures, and say where they mean nothing.
+
+        Args:
+            results: Areas of each image.
+        """
+        if not self.format_only and (note := truth_note(sum(areas[3] for areas in results))):
+            MMLogger.get_current_instance().warning(note)
+        return super().compute_metrics(results)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Return MMSeg's figures, none with ``format_only``.

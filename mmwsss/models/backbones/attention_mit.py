@@ -21,6 +21,14 @@ Asked = bool | Literal['factors']
 Attention = Tensor | tuple[Tensor, Tensor]
 
 
+def _at_least(maps: Tensor, side: int) -> Tensor:
+    """Pad maps with zeros, right and bottom, where a side is shorter than a block of them."""
+    height, width = maps.shape[2:]
+    if min(height, width) >= side:
+        return maps
+    return F.pad(maps, (0, max(side - width, 0), 0, max(side - height, 0)))
+
+
 def _queries_keys_values(
     layer: EfficientMultiheadAttention, x: Tensor, hw_shape: tuple[int, int]
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -30,7 +38,7 @@ def _queries_keys_values(
     if layer.sr_ratio == 1:
         projected = F.linear(x, weight, bias).unflatten(2, (3, heads, -1))
         return projected.permute(2, 0, 3, 1, 4).unbind()
-    reduced = layer.norm(nchw_to_nlc(layer.sr(nlc_to_nchw(x, hw_shape))))
+    reduced = layer.norm(nchw_to_nlc(layer.sr(_at_least(nlc_to_nchw(x, hw_shape), layer.sr_ratio))))
     biases = (None, None) if bias is None else (bias[:channels], bias[channels:])
     queries = F.linear(x, weight[:channels], biases[0]).unflatten(2, (heads, -1))
     both = F.linear(reduced, weight[channels:], biases[1]).unflatten(2, (2, heads, -1))
@@ -78,7 +86,8 @@ class AttentionMiT(MixVisionTransformer):
     """Mix Vision Transformer (MiT) that returns the raw attention of chosen blocks on request.
 
     Features, weights and their names are those of MMSegmentation's ``MixVisionTransformer``,
-    whose checkpoints load unchanged.
+    whose checkpoints load unchanged. Images may be of any size, where those of
+    ``MixVisionTransformer`` need sides of 29 pixels.
 
     Sources: Xie et al., NeurIPS 2021, https://arxiv.org/abs/2105.15203; the attention: Ru et al.,
     CVPR 2022, Sec. 3.2, https://arxiv.org/abs/2203.02664

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmwsss.compat import load_strictly
+from mmwsss.compat import check_weights_file, load_strictly
 from mmwsss.utils import atomic_write
 from mmwsss.version import __version__
 
@@ -34,7 +34,8 @@ def read_torch_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        mmwsss.compat.CheckpointError: it is damaged, no checkpoint, or more than weights.
+        mmwsss.compat.CheckpointError: it is damaged, no checkpoint, more than weights, or has
+            weights that are not finite.
         ConversionError: it holds no named tensors.
     """
     content = load_strictly(path, map_location='cpu')
@@ -54,7 +55,7 @@ def read_torch_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
                 f'{path}: the entry {name!r} is a {type(value).__name__} where a tensor is '
                 'expected: give a state dict, or a checkpoint with one.'
             )
-    weights = dict(content)
+    weights = dict(check_weights_file(content, path))
     while all(name.startswith(_PREFIX) for name in weights):
         weights = {name.removeprefix(_PREFIX): value for name, value in weights.items()}
     return weights

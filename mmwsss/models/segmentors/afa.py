@@ -14,7 +14,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
-from mmwsss.models.utils import image_labels
+from mmwsss.models.utils import check_label_classes, image_labels
 from mmwsss.ops import (
     min_max_norm,
     pad_tags,
@@ -94,6 +94,7 @@ class AFA(WeakSegmentor):
     ) -> None:
         super().__init__(**kwargs)
         self._check_parts()
+        check_label_classes(self, self.num_classes)
         if not cam_scales or min(cam_scales) <= 0:
             raise ValueError(f'AFA: cam_scales must be positive, got {tuple(cam_scales)}.')
         if radius < 0:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mmwsss.models.heads import PatchClassifierHead
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
-from mmwsss.models.utils import image_labels
+from mmwsss.models.utils import check_label_classes, image_labels
 from mmwsss.ops import confident_labels, tagged_patch_scores
 from mmwsss.ops.label_routes import SHRINK
 
@@ -80,6 +80,7 @@ class APC(WeakSegmentor):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_label_classes(self, self.num_classes)
         if not isinstance(self.cam_head, PatchClassifierHead):
             raise ValueError(
                 'APC: cam_head must be a PatchClassifierHead, got a '

@@ -68,7 +68,11 @@ class ScaleMaxTTAModel(CRFTTAModel):
         merged = None
         for scale in self.scales:
             # by the factor itself, not by the ratio of the sizes, which are cut to integers
-            x = inputs if scale == 1 else _resize(inputs, scale_factor=scale)
+            x = inputs
+            if scale != 1 and min(inputs.shape[2:]) * scale < 1:
+                x = _resize(inputs, [max(int(side * scale), 1) for side in inputs.shape[2:]])
+            elif scale != 1:
+                x = _resize(inputs, scale_factor=scale)
             logits, mirrored = self.module.decode(torch.cat([x, x.flip(3)])).float().chunk(2)
             logits = (logits + mirrored.flip(3)) / 2
             if merged is None:
