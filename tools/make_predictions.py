@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from mmwsss.datasets import LabelFileError, MaskError
+from mmwsss.datasets import MaskError
 from mmwsss.engine.launch import (
     UsageError,
     add_common_options,
@@ -25,12 +25,6 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add_writing_options(parser)
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
-    parser.add_argument(
-        '--tags',
-        metavar='FILE',
-        help='image-level labels: only the classes that an image is tagged with, and the '
-        'background, compete',
-    )
     add_common_options(parser)
     return parser
 
@@ -41,11 +35,10 @@ def make_predictions(args: argparse.Namespace) -> None:
     check_checkpoint(args.checkpoint)
     if args.tta:
         set_views(cfg, 'leave out --tta')
-    metric = dict(type='MaskMetric', output_dir=args.out_dir, format_only=True)
-    set_writer(cfg, args, metric | dict(image_labels=args.tags))
+    set_writer(cfg, args, dict(type='MaskMetric', output_dir=args.out_dir, format_only=True))
     try:
         write_files(cfg, args, suffix='.png')
-    except (MaskError, LabelFileError) as error:
+    except MaskError as error:
         raise UsageError(str(error)) from error
 
 

@@ -38,29 +38,12 @@ stages = [
     ),
     dict(
         type='Train',
-        name='first_segmentation',
+        name='segmentation',
         title='DeepLabV3+ on the pseudo masks',
         config='configs/deeplab_pseudo/deeplabv3plus_effnet-lite0_photographs.py',
         # it knows the classes before it learns where they are
         pretrained='cam',
         masks='masks',
-    ),
-    dict(
-        type='MakeTaggedMasks',
-        name='better_masks',
-        title='pseudo masks of DeepLabV3+ and the tags',
-        model='first_segmentation',
-        splits=['train'],
-        tags=f'{data_root}/labels.csv',
-        tta=True,
-    ),
-    dict(
-        type='Train',
-        name='segmentation',
-        title='DeepLabV3+ on these',
-        config='configs/deeplab_pseudo/deeplabv3plus_effnet-lite0_photographs.py',
-        pretrained='first_segmentation',
-        masks='better_masks',
     ),
     dict(
         type='Test',

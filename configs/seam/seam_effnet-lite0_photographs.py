@@ -13,4 +13,3 @@ model = dict(
     loss_ecr=dict(type='EquivariantCrossLoss', keep_ratio=0.2),
     loss_rvmin=dict(type='MinPoolingLoss', keep_ratio=0.25),
 )
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(pcm=dict(lr_mult=10.0))))

@@ -13,7 +13,6 @@ KINDS = dict(
     MakeWalks=MAPS,
     RefineMaps=MAPS,
     MakePseudoMasks=MASKS,
-    MakeTaggedMasks=MASKS,
     Test=PREDICTION,
 )
 SUFFIXES = {MAPS: '.npz', MASKS: '.png', PREDICTION: '.png'}

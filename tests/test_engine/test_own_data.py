@@ -161,17 +161,6 @@ def test_the_pipeline_is_that_of_the_template_without_its_data(folder):
     assert 'masks' not in cfg.splits.train
 
 
-def test_tags_are_those_of_the_photographs(folder):
-    stages = [
-        *template().stages,
-        dict(
-            type='MakeTaggedMasks', name='more', model='segmentation', splits=['val'], tags='none'
-        ),
-    ]
-    found = own(folder, Config({**template().to_dict(), 'stages': stages})).stages[-1]
-    assert found['tags'] == str(folder / 'tags.csv') and found['splits'] == ['train']
-
-
 def test_sizes_and_schedule_of_a_config_count_first(folder):
     cfg = Config.fromfile(ROOT / 'configs/cam/cam_effnet-lite0_photographs.py')
     assert largest_size(cfg) == 320

@@ -6,7 +6,6 @@ import torch
 from mmseg.evaluation import IoUMetric
 from PIL import Image
 
-from mmwsss.datasets import LabelFileError
 from mmwsss.evaluation import MaskMetric
 
 PALETTE = [[0, 0, 0], [10, 20, 30], [40, 50, 60]]
@@ -44,31 +43,3 @@ def test_figures_are_those_of_mmseg(tmp_path):
     expected = run(IoUMetric(), *samples)
     assert run(MaskMetric(output_dir=str(tmp_path)), *samples) == expected
     assert expected['mIoU'] == pytest.approx(44.44)
-
-
-def tagged(scores, name='a'):
-    """Return a prediction of one pixel a column, scores by class and pixel."""
-    scores = torch.tensor(scores)[:, None]
-    predicted = scores.argmax(dim=0, keepdim=True)
-    return dict(
-        img_path=f'{name}.jpg', seg_logits=dict(data=scores), pred_sem_seg=dict(data=predicted)
-    )
-
-
-def test_only_tagged_classes_compete(tmp_path):
-    (tmp_path / 'tags.csv').write_text('image,labels\na.jpg,y\nb.jpg,\n')
-    scores = [[0.1, 0.5, 0.3], [0.9, 0.6, 0.2], [0.2, 0.1, 0.5]]
-    metric = MaskMetric(
-        output_dir=str(tmp_path / 'out'), format_only=True, image_labels=str(tmp_path / 'tags.csv')
-    )
-    run(metric, tagged(scores), tagged(scores, 'b'))
-    for name, expected in dict(a=[[2, 0, 2]], b=[[0, 0, 0]]).items():
-        with Image.open(tmp_path / f'out/{name}.png') as picture:
-            assert np.asarray(picture).tolist() == expected
-
-
-def test_an_image_without_tags_is_named(tmp_path):
-    (tmp_path / 'tags.csv').write_text('image,labels\nb.jpg,y\n')
-    metric = MaskMetric(format_only=True, image_labels=str(tmp_path / 'tags.csv'))
-    with pytest.raises(LabelFileError, match=r'tags\.csv: has no entry of the image a: add one'):
-        run(metric, tagged([[0.1], [0.9], [0.2]]))

@@ -147,13 +147,6 @@ def test_masks_have_the_colours_of_the_data_set(folder, made):
         assert np.reshape(image.getpalette(), (-1, 3))[:3].tolist() == PALETTE
 
 
-def test_tags_limit_the_classes(tool, folder, tmp_path):
-    # no image is tagged, so nothing but background is left, in all views together
-    run(tool, folder, tmp_path / 'out', '--tta', '--tags', folder / 'labels.json')
-    for name in NAMES:
-        assert not read_mask(tmp_path / f'out/{name}.png', len(CLASSES))[0].any()
-
-
 def test_several_views(tool, folder, made, tmp_path):
     run(tool, folder, tmp_path, '--tta')
     assert contents(tmp_path).keys() == made.keys()

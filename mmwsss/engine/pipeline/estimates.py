@@ -182,7 +182,7 @@ def stage_seconds(
         if iters is None or not {'decode_head', 'cam_head'} & set(cfg.model):
             return None
         return START + iters * training_seconds(cfg, num_classes)
-    if stage.type in ('MakeCAMs', 'Test', 'MakeTaggedMasks'):
+    if stage.type in ('MakeCAMs', 'Test'):
         cfg = stage.model_config(pipeline, stage.splits[0])[2]
         tta = stage.entry.get('tta', not stage.entry.get('single_scale', False))
         each = prediction_seconds(cfg, size, num_classes, tta=tta)

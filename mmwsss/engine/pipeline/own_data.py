@@ -110,8 +110,6 @@ class _Writer:
         out = dict(stage)
         if 'splits' in out:
             out['splits'] = [SPLIT]
-        if 'tags' in out:
-            out['tags'] = self.data.labels
         if out['type'] == 'Train':
             out['config'] = self.config(out)
             out.pop('options', None)
@@ -233,10 +231,7 @@ def own_pipeline(
         )
     height, width = usual_size(entries)
     crops = ', '.join(str(side) for side in dict.fromkeys(map(input_size, trained)))
-    say(
-        f'Photographs of {width} x {height} pixels (median; at most {size}), crops of {crops} '
-        'pixels in the trainings.'
-    )
+    say(f'Photographs of {width} x {height} pixels (median, at most {size}), crops of {crops}.')
     data = _describe(folder, entries, size, work_dir)
     writer = _Writer(data, work_dir, final, tools)
     own_stages = [writer.stage(stage) for stage in stages]

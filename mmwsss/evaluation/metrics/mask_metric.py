@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.logging import MMLogger
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 
-from mmwsss.datasets import ImageLabels, LabelFileError, image_id, read_image_labels
+from mmwsss.datasets import image_id
 from mmwsss.datasets.class_palettes import write_mask_file
 from mmwsss.evaluation.mask_scores import truth_note
 from mmwsss.evaluation.predictions import check_finite, check_ignored
@@ -29,46 +28,16 @@ class MaskMetric(IoUMetric):
     Args:
         output_dir: Folder for the masks, ``{image}.png``; None writes none.
         format_only: Evaluate nothing: there are no true masks.
-        image_labels: Source of image-level labels, see
-            :func:`~mmwsss.datasets.read_image_labels`: of the predicted scores only the
-            background's and those of the classes that the image is tagged with compete. By
-            default all do.
         **kwargs: Arguments of MMSeg's ``IoUMetric``.
     """
 
     default_prefix = ''
 
     def __init__(
-        self,
-        *,
-        output_dir: str | None = None,
-        format_only: bool = False,
-        image_labels: str | None = None,
-        **kwargs: Any,
+        self, *, output_dir: str | None = None, format_only: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(format_only=format_only, **kwargs)
         self.folder = None if output_dir is None else Path(output_dir)
-        self.image_labels = image_labels
-        self._labels: ImageLabels | None = None
-
-    def _limit_to_tags(self, data_samples: Sequence[dict]) -> None:
-        """Let only the classes compete that an image is tagged with.
-
-        Raises:
-            LabelFileError: the source cannot be read, or has no entry of an image.
-        """
-        if self._labels is None:
-            self._labels = read_image_labels(self.image_labels, self.dataset_meta['classes'])
-        for sample in data_samples:
-            name = image_id(sample['img_path'])
-            if name not in self._labels:
-                raise LabelFileError(
-                    f'{self.image_labels}: has no entry of the image {name}: add one, with an '
-                    'empty label where it shows none of the classes.'
-                )
-            scores = sample['seg_logits']['data']
-            allowed = torch.tensor([0, *(k + 1 for k in self._labels[name])], device=scores.device)
-            sample['pred_sem_seg']['data'] = allowed[scores[allowed].argmax(dim=0, keepdim=True)]
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Compare and write the masks of a batch.
@@ -79,14 +48,11 @@ class MaskMetric(IoUMetric):
 
         Raises:
             MaskError: a file cannot be written, or a prediction is not finite.
-            LabelFileError: see ``image_labels``.
             ValueError: ``ignore_index`` is one of the classes.
         """
         check_ignored(self, self.ignore_index, len(self.dataset_meta['classes']))
         for sample in data_samples:
             check_finite(sample)
-        if self.image_labels is not None:
-            self._limit_to_tags(data_samples)
         super().process(data_batch, data_samples)
         if self.folder is None:
             return

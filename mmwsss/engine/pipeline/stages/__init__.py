@@ -5,7 +5,6 @@ from .file_stage import FileStage
 from .make_affinity_labels import MakeAffinityLabels
 from .make_cams import MakeCAMs
 from .make_pseudo_masks import MakePseudoMasks
-from .make_tagged_masks import MakeTaggedMasks
 from .make_walks import MakeWalks
 from .model_stage import ModelStage
 from .refine_maps import RefineMaps
@@ -18,7 +17,6 @@ __all__ = [
     'MakeAffinityLabels',
     'MakeCAMs',
     'MakePseudoMasks',
-    'MakeTaggedMasks',
     'MakeWalks',
     'ModelStage',
     'RefineMaps',
