@@ -30,7 +30,7 @@ STACKS = {
 }
 EXTRAS = {
     'crf': ['pydensecrf2'],
-    'tests': ['pytest>=8', 'pytest-cov>=6', 'matplotlib'],
+    'tests': ['hypothesis>=6', 'pytest>=8', 'pytest-cov>=6', 'matplotlib'],
     'docs': ['sphinx>=8', 'myst-parser>=4', 'furo'],
 }
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .image_labels import ImageLabels, LabelFileError, image_id, read_image_labels
-from .label_readers import is_instances
+from .image_labels import ImageLabels, LabelFileError, read_image_labels
+from .image_names import ImageNames
+from .label_readers import files_of_images, is_instances
 from .label_readers.common import LabelTable, read_text
 from .label_readers.csv_file import _check_fields, _header, _label_pattern
 
@@ -184,13 +185,13 @@ def collect_labels(
         first = Finding('unusable label source', str(error))
     labels: ImageLabels = {}
     if path.is_dir():
-        present = sorted(
-            file.stem for suffix in ('xml', 'png') for file in path.glob(f'*.{suffix}')
-        )
-        wanted = present if images is None else [image_id(image) for image in images]
+        present = [
+            name for suffix in ('.xml', '.png') for name in files_of_images(path, suffix, None)
+        ]
+        wanted = present if images is None else list(ImageNames(images).of.values())
         findings = list(_search_folder(path, classes, wanted, labels)) if wanted else []
         return labels, findings or [first]
-    table = LabelTable(path, classes)
+    table = LabelTable(path, classes, images)
     try:
         findings = _search_file(path, table, classes)
     except (LabelFileError, csv.Error, AttributeError):
