@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .folder_files import list_folder
 from .image_labels import ImageLabels, LabelFileError, read_image_labels
 from .image_names import ImageNames
 from .label_readers import files_of_images, is_instances
@@ -158,6 +159,21 @@ def _search_file(path: Path, table: LabelTable, classes: Sequence[str]) -> list[
         if isinstance(content, _Pairs):
             return list(_add_entries(_json_entries(content), table))
     return []
+
+
+def files_without_image(path: str | os.PathLike[str], images: ImageNames) -> list[str]:
+    """Return the names of the files in a folder of labels that belong to none of the images.
+
+    Args:
+        path: Any source; a file has none.
+        images: The images.
+    """
+    if not os.path.isdir(path):
+        return []
+    kinds = (list_folder(path, (suffix,)) for suffix in ('.xml', '.png'))
+    files = next((files for files in kinds if files.names), None)
+    names = files.images.of.values() if files else ()
+    return [name for name in names if images.find(name) is None]
 
 
 def collect_labels(

@@ -29,7 +29,7 @@ from mmwsss.datasets.check import (
     check_image,
     format_report,
 )
-from mmwsss.datasets.check_labels import Finding, collect_labels
+from mmwsss.datasets.check_labels import Finding, collect_labels, files_without_image
 from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.folder_files import FolderFiles, list_folder
 from mmwsss.datasets.image_names import ImageNames
@@ -174,6 +174,8 @@ def run_check(args: argparse.Namespace) -> DatasetReport:
         images += [os.path.join(folder, name) for name in files.names]
     labels, findings = collect_labels(path, classes, images)
     names = ImageNames(images)
+    if not dataset.ann_file:
+        labels.update(dict.fromkeys(files_without_image(path, names), ()))
     if args.images:
         entries = [replace(entry, name=names.of[entry.img_path]) for entry in entries]
     present = names.of.values()
