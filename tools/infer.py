@@ -12,10 +12,10 @@ from mmwsss.apis import ImageNetInferencer, WSSSInferencer
 from mmwsss.apis.map_refiner import SETTINGS
 from mmwsss.apis.picture_tags import EveryPicture
 from mmwsss.apis.wsss_inferencer import DTYPES
-from mmwsss.datasets.label_readers import short_list
 from mmwsss.datasets.tag_names import read_tag_names
 from mmwsss.engine.broken_entries import add_skip_option, end_with
 from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.utils import short_list
 
 TAG_FILES = ('.csv', '.json', '.npy', '.txt', '.xml')
 

@@ -33,7 +33,7 @@ from .picture_loader import Loaded, PictureLoader
 from .picture_tags import Tags, add_tags, use_tags
 from .pictures import Picture, Pictures, find_pictures, is_one_picture
 from .prediction import Prediction
-from .result_files import ResultFiles
+from .result_files import SUFFIXES, ResultFiles
 from .size_batches import size_batches
 from .trained_model import (
     check_device,
@@ -141,9 +141,13 @@ class WSSSInferencer(MMSegInferencer):
         """Return what makes a batch; MMEngine's own search for it warns in vain."""
         return pseudo_collate
 
-    def _find(self, inputs: Any, stride: int, tags: Tags | None) -> Pictures:
+    def _find(self, inputs: Any, stride: int, tags: Tags | None, out_dir: str) -> Pictures:
         """Return the pictures that are meant, tagged if there are tags."""
-        pictures = find_pictures(inputs, stride=stride, first=self.num_pred_imgs)
+        # the results of an earlier run are no pictures
+        without = [os.path.join(out_dir, kind) for kind in SUFFIXES] if out_dir else []
+        pictures = find_pictures(inputs, stride=stride, first=self.num_pred_imgs, without=without)
+        for note in pictures.notes if self.show_progress else ():
+            print(note)
         self.num_pred_imgs += sum(source.path is None for source in pictures.sources)
         use_tags(self.network, tags is not None)
         return pictures if tags is None else add_tags(pictures, tags, self.classes.classes)
@@ -269,7 +273,7 @@ class WSSSInferencer(MMSegInferencer):
         """
         if batch_size < 1:
             raise UsageError(f'batch_size must be at least 1, got {batch_size}.')
-        pictures = self._find(inputs, stride, tags)
+        pictures = self._find(inputs, stride, tags, os.fspath(out_dir))
         files = None
         if out_dir:
             pictures.check_names()

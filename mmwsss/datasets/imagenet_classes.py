@@ -13,7 +13,9 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from .label_readers.common import LabelFileError, short_list
+from mmwsss.utils import short_list
+
+from .label_readers.common import LabelFileError
 
 FILE = Path(__file__).with_suffix('.json')
 

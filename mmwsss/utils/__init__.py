@@ -9,6 +9,7 @@ from .errors import (
     user_sentence,
 )
 from .io import atomic_write, remove_stale
+from .shown import short_list, shown
 from .sizes import limited_size
 
 __all__ = [
@@ -21,4 +22,6 @@ __all__ = [
     'remove_stale',
     'system_sentence',
     'user_sentence',
+    'short_list',
+    'shown',
 ]

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mmwsss.datasets import image_id, read_mask
-from mmwsss.datasets.image_level_folder_dataset import list_image_files
+from mmwsss.datasets import read_mask
+from mmwsss.datasets.folder_files import list_folder
 from mmwsss.datasets.masks import IGNORE_INDEX, MaskError
 from mmwsss.datasets.transforms import decode_image
 from mmwsss.evaluation.cam_files import read_cam_file
@@ -193,7 +193,10 @@ def files_by_name(folder: Path | None, suffix: str) -> dict[str, Path]:
     """
     if folder is None:
         return {}
-    return {path.stem: path for path in Path(folder).glob(f'[!.]*{suffix}')}
+    if not Path(folder).is_dir():
+        return {}
+    files = list_folder(folder, (suffix,)).paths()
+    return {name: Path(path) for name, path in files.items()}
 
 
 class _Column(NamedTuple):
@@ -231,7 +234,8 @@ def picture_rows(data: ReportData, split: str, number: int) -> PictureGrid | Non
     folder = data.images.get(split)
     if folder is None or not columns:
         return None
-    images = {image_id(name): Path(folder, name) for name in list_image_files(str(folder))}
+    pictures = list_folder(folder).images
+    images = {name: Path(folder, path) for path, name in pictures.of.items()}
     names = set(images).intersection(*(column.files for column in columns))
     truth = files_by_name(data.masks.get(split), SUFFIXES[MASKS])
     if names.intersection(truth):

@@ -345,7 +345,7 @@ def test_tags_by_name_for_an_array(cam):
 
 def test_tags_for_pictures_of_one_name(tmp_path, cam):
     photos = save_photos(tmp_path, ['a.png', 'sub/a.png'])
-    with pytest.raises(UsageError, match=r'several are named alike \(a\)'):
+    with pytest.raises(UsageError, match=r'no entry for 1 of 2 pictures \(sub/a\)'):
         cam(photos, tags={'a.png': ['dog']})
 
 

@@ -358,7 +358,9 @@ def test_names_to_be_evaluated(run, toys, tmp_path):
         shutil.copy(toys / f'truth/{name}.png', truth)
     text = run(split=dict(masks=str(truth), names=str(tmp_path / 'names.txt')))
     assert '100.00 % mIoU' in text
-    message = r'split val: the true mask .*truth/c.png cannot be read .*splits\.val\.names'
+    message = (
+        r'split val: .*truth lacks the true masks of 2 of 4 images \(c, d\): .*splits\.val\.names'
+    )
     with pytest.raises(UsageError, match=message):
         run(split=dict(masks=str(truth)))
 

@@ -176,7 +176,7 @@ def test_wrong_files_are_named(tool, damaged, harm, message, workers):
     [
         (dict(cams='images'), r'images holds no maps \(\.npz\): make them with tools/make_cams'),
         (dict(cams='out'), r'--out-dir .*out is the folder of the maps; choose another one'),
-        (dict(images='absent'), 'absent lacks the images of 4 of 4 files of maps'),
+        (dict(images='absent'), 'absent: there is no such folder'),
     ],
 )
 def test_wrong_calls_end_with_a_sentence(tool, folder, capsys, changes, message):

@@ -325,7 +325,7 @@ def test_killed_process_ends_with_a_sentence(tool, folder, tmp_path, monkeypatch
             r'images holds no maps \(\.npz\): make them with tools/make_cams',
         ),
         ([], dict(cams='out'), r'--out-dir .*out is the folder of the maps; choose another one'),
-        ([], dict(images='absent'), 'absent lacks the images of 4 of 4 files of maps'),
+        ([], dict(images='absent'), 'absent: there is no such folder'),
         (['--out-dir', 'FILE/out'], {}, r'--out-dir .*a\.npz/out cannot be written \('),
         (['--out-dir', 'FILE'], {}, r'--out-dir .*a\.npz cannot be written \(File exists\)'),
         (['--workers', '0'], {}, '--workers must be at least 1, got 0'),

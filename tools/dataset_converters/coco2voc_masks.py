@@ -13,10 +13,10 @@ from typing import Any
 from mmwsss.datasets import LabelFileError, MaskError, image_id
 from mmwsss.datasets.class_palettes import read_classes
 from mmwsss.datasets.coco_masks import Instance, MaskTask, write_mask
-from mmwsss.datasets.label_readers import is_instances, short_list
+from mmwsss.datasets.label_readers import is_instances
 from mmwsss.engine.broken_entries import add_skip_option, end_with
 from mmwsss.engine.launch import UsageError, run_tool
-from mmwsss.utils import remove_stale, user_sentence
+from mmwsss.utils import remove_stale, short_list, user_sentence
 from mmwsss.utils.progress import track
 
 

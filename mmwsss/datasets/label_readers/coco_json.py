@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,10 @@ def instance_file_names(content: dict[str, Any], path: Path) -> list[str]:
 
 
 def labels_from_instances(
-    content: dict[str, Any], path: Path, classes: Sequence[str]
+    content: dict[str, Any],
+    path: Path,
+    classes: Sequence[str],
+    images: Iterable[str] | None = None,
 ) -> dict[str, tuple[int, ...]]:
     """Return the classes of the objects of each image, found by the categories' names.
 
@@ -56,12 +59,13 @@ def labels_from_instances(
         content: What the file holds.
         path: The file, for errors.
         classes: Class names, background first.
+        images: Paths or names of the images that matter.
 
     Raises:
         LabelFileError: a category with objects is no class, an annotation names an image or a
             category that does not exist, two images have the same name.
     """
-    table = LabelTable(path, classes)
+    table = LabelTable(path, classes, images)
     categories = {}
     for number, category in enumerate(content['categories'], start=1):
         key, name = _field(category, ('id', 'name'), f'{path}, category {number}')

@@ -48,7 +48,10 @@ def load_json(path: Path) -> Any:
 
 
 def labels_from_mapping(
-    content: Any, path: Path, classes: Sequence[str]
+    content: Any,
+    path: Path,
+    classes: Sequence[str],
+    images: Collection[str] | None = None,
 ) -> dict[str, tuple[int, ...]]:
     """Read the labels of a mapping from images to lists of class names.
 
@@ -56,6 +59,7 @@ def labels_from_mapping(
         content: What the file holds.
         path: The file, for errors.
         classes: Class names, background first.
+        images: Paths or names of the images that entries may mean.
 
     Raises:
         LabelFileError: another structure, an unknown class, two entries for one image.
@@ -65,7 +69,7 @@ def labels_from_mapping(
             f'{path}: holds a {type(content).__name__} where an object is expected: write '
             '{"image": ["class", ...]}, or give a COCO instances file.'
         )
-    table = LabelTable(path, classes)
+    table = LabelTable(path, classes, images)
     for number, (image, names) in enumerate(content.items(), start=1):
         where = f'entry {number} ({image!r})'
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -85,7 +89,7 @@ def read_json_labels(
     Args:
         path: The file.
         classes: Class names, background first.
-        images: Not used, all entries are read.
+        images: Paths or names of the images that entries may mean; all are read.
 
     Raises:
         LabelFileError: see :func:`labels_from_mapping` and
@@ -93,5 +97,5 @@ def read_json_labels(
     """
     content = load_json(path)
     if is_instances(content):
-        return labels_from_instances(content, path, classes)
-    return labels_from_mapping(content, path, classes)
+        return labels_from_instances(content, path, classes, images)
+    return labels_from_mapping(content, path, classes, images)

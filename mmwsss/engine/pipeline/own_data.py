@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from mmwsss.datasets import ImageEntry
+from mmwsss.datasets.label_writers import write_image_labels
 from mmwsss.engine.launch import UsageError
 from mmwsss.utils import atomic_write
 
 from .children import readable
 from .own_configs import OwnData, input_size, largest_size, own_config
 from .own_folder import OwnFolder, check_folder
-from .own_images import fit_images, usual_size
+from .own_images import fit_images, flat_name, usual_size
 from .schedules import ITERATIONS
 from .tool_configs import find_config, flat_options, load_tool_config
 
@@ -41,6 +43,14 @@ def write_if_new(path: Path, text: str) -> None:
 
 def _write_names(path: Path, entries: Sequence[ImageEntry]) -> str:
     write_if_new(path, ''.join(f'{os.path.basename(entry.img_path)}\n' for entry in entries))
+    return str(path)
+
+
+def _write_tags(folder: OwnFolder, work_dir: str) -> str:
+    """Write the tags under the names of the copies, which have no folders."""
+    tags = {flat_name(entry): folder.tags[entry.image_id] for entry in folder.entries}
+    path = Path(work_dir, 'configs', 'tags.json')
+    write_image_labels(path, tags, folder.classes)
     return str(path)
 
 
@@ -232,6 +242,10 @@ def own_pipeline(
     height, width = usual_size(entries)
     crops = ', '.join(str(side) for side in dict.fromkeys(map(input_size, trained)))
     say(f'Photographs of {width} x {height} pixels (median, at most {size}), crops of {crops}.')
+    if any(
+        entry.name != copy.image_id for entry, copy in zip(folder.entries, entries, strict=True)
+    ):
+        folder = replace(folder, labels=_write_tags(folder, work_dir))
     data = _describe(folder, entries, size, work_dir)
     writer = _Writer(data, work_dir, final, tools)
     own_stages = [writer.stage(stage) for stage in stages]
