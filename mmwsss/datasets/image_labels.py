@@ -78,7 +78,7 @@ def read_image_labels(
             line or entry, and class.
     """
     path = Path(path)
-    wanted = None if images is None else list(map(os.fspath, images))
+    wanted = None if images is None else [os.fspath(path) for path in images]
     return _reader(path)(path, classes, wanted)
 
 

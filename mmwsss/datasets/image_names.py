@@ -97,7 +97,7 @@ class ImageNames:
     """
 
     def __init__(self, paths: Iterable[str | os.PathLike[str]], suffix: str = '') -> None:
-        given = list(dict.fromkeys(map(os.fspath, paths)))
+        given = list(dict.fromkeys(os.fspath(path) for path in paths))
         whole = [image_name(_without(path, suffix)) for path in given]
         root = _common_folder(whole)
         self._owners: dict[str, list[str]] = defaultdict(list)
@@ -194,7 +194,7 @@ class ImageNames:
             ImageNameError: two files are of one image, or one may be of two.
         """
         found: dict[str, str] = {}
-        for path in map(os.fspath, paths):
+        for path in (os.fspath(given) for given in paths):
             name = self.find(_without(path, suffix))
             if name is not None and found.setdefault(name, path) != path:
                 raise ImageNameError(
