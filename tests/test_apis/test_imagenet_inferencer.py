@@ -66,7 +66,7 @@ def test_whole_model_knows_the_names(folder):
     config = Config.fromfile(folder / 'model.py')
     network = WSSSInferencer(config, folder / 'weights.pth', device='cpu')
     assert network.classes.classes[282] == 'tabby'
-    with pytest.raises(UsageError, match='A mask file holds 256 classes, the model has 1001'):
+    with pytest.raises(UsageError, match='A mask file holds 255 classes, the model has 1001'):
         network(folder / 'a.png', out_dir=folder / 'out')
 
 

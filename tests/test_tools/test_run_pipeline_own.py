@@ -19,7 +19,7 @@ from tests.weak_data import make_image, save_image, save_mask, save_text
 pytestmark = pytest.mark.stack
 
 ROOT = Path(__file__).parents[2]
-SEAM = 'configs/pipelines/seam_r38_voc.py'
+SEAM = str(ROOT / 'configs/pipelines/seam_r38_voc.py')
 TEMPLATE = ROOT / 'configs/pipelines/seam_r38-tiny_emblems.py'
 SIZES = [(40, 60), (200, 150), (50, 40), (130, 140)]
 TAGS = ['cat', 'dog', 'cat;dog', '']

@@ -190,6 +190,16 @@ def _describe(
     )
 
 
+def _say_sizes(
+    entries: Sequence[ImageEntry], trained: Sequence[Config], say: Callable[[str], None]
+) -> tuple[int, int]:
+    """Say how large the photographs and the crops are, and return the former's median."""
+    height, width = usual_size(entries)
+    crops = ', '.join(str(side) for side in dict.fromkeys(map(input_size, trained)))
+    say(f'Photographs of {width} x {height} pixels (median), trained on crops of {crops}.')
+    return height, width
+
+
 def own_pipeline(
     template: Config,
     *,
@@ -223,8 +233,7 @@ def own_pipeline(
         UsageError: something is wrong with the photographs, the tags, the masks or the template.
     """
     work_dir = str(Path(work_dir))
-    whole = template.to_dict().get('stages', [])
-    stages = [stage for stage in whole if stage['type'] not in DATA_STAGES]
+    stages = [s for s in template.to_dict().get('stages', []) if s['type'] not in DATA_STAGES]
     final = final_model(stages)
     folder = check_folder(
         images, labels, masks=masks, classes=classes, work_dir=work_dir, workers=workers, say=say
@@ -239,12 +248,9 @@ def own_pipeline(
             f'The stages read copies in {os.path.dirname(entries[0].img_path)}: photographs of at '
             f'most {size} pixels, in one folder.'
         )
-    height, width = usual_size(entries)
-    crops = ', '.join(str(side) for side in dict.fromkeys(map(input_size, trained)))
-    say(f'Photographs of {width} x {height} pixels (median, at most {size}), crops of {crops}.')
-    if any(
-        entry.name != copy.image_id for entry, copy in zip(folder.entries, entries, strict=True)
-    ):
+    image_size = _say_sizes(entries, trained, say)
+    renamed = (a.name != b.image_id for a, b in zip(folder.entries, entries, strict=True))
+    if any(renamed):
         folder = replace(folder, labels=_write_tags(folder, work_dir))
     data = _describe(folder, entries, size, work_dir)
     writer = _Writer(data, work_dir, final, tools)
@@ -262,7 +268,7 @@ def own_pipeline(
             notes=list(folder.notes),
             apply=apply_command(work_dir, tools),
             num_images=len(entries),
-            image_size=(height, width),
+            image_size=image_size,
         ),
         filename=template.filename,
     )
