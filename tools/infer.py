@@ -10,6 +10,7 @@ from mmwsss.apis import WSSSInferencer
 from mmwsss.apis.wsss_inferencer import DTYPES
 from mmwsss.engine.broken_entries import add_skip_option, end_with
 from mmwsss.engine.launch import run_tool
+from mmwsss.utils import number
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +33,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--tta', action='store_true', help='test-time augmentation')
     group.add_argument('--device', help='such as cuda:1 or cpu (the GPU if there is one)')
     group.add_argument(
-        '--batch-size', type=int, default=1, help='pictures at once, of one size (1)'
+        '--batch-size', type=number(int, 1), default=1, help='pictures at once, of one size (1)'
     )
     group.add_argument(
         '--amp',
@@ -72,12 +73,16 @@ def make_parser() -> argparse.ArgumentParser:
         metavar='FILE',
         help='image-level labels, for class activation maps: CSV or JSON, or any source of tags',
     )
-    group.add_argument('--stride', type=int, default=1, help='of the frames of a video (1)')
+    group.add_argument(
+        '--stride', type=number(int, 1), default=1, help='of the frames of a video (1)'
+    )
     group.add_argument('--cams', action='store_true', help='write class activation maps, too')
     group.add_argument(
         '--heat-maps', action='store_true', help='write pictures of the maps, and the maps'
     )
-    group.add_argument('--opacity', type=float, default=0.6, help='of the colours, 0 to 1 (0.6)')
+    group.add_argument(
+        '--opacity', type=number(float, 0, 1), default=0.6, help='of the colours, 0 to 1 (0.6)'
+    )
     group.add_argument('--no-names', action='store_true', help='overlays without names of classes')
     group.add_argument('--overwrite', action='store_true', help='make existing files again')
     add_skip_option(group, 'pictures')

@@ -27,21 +27,25 @@ from mmwsss.engine.mask_tools import (
 from mmwsss.evaluation.cam_images import read_image_and_cams
 from mmwsss.evaluation.pseudo_masks import pseudo_mask
 from mmwsss.models.refiners import DenseCRF
+from mmwsss.utils import number
 
 
 def add_background_options(parser: argparse.ArgumentParser) -> None:
     """Add the three ways to name the background score."""
     background = parser.add_mutually_exclusive_group()
     background.add_argument(
-        '--bg-score', type=float, default=0.25, help='constant background score (0.25)'
+        '--bg-score',
+        type=number(float, 0, 1),
+        default=0.25,
+        help='constant background score (0.25)',
     )
     background.add_argument(
-        '--bg-alpha', type=float, metavar='A', help='background score (1 - max) ** A'
+        '--bg-alpha', type=number(float, 0), metavar='A', help='background score (1 - max) ** A'
     )
     background.add_argument(
         '--ignore',
         nargs=2,
-        type=float,
+        type=number(float, 0, 1),
         metavar=('LOW', 'HIGH'),
         help='two constants: class above HIGH, background below LOW, 255 between them',
     )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mmwsss.utils import FileProblemError, atomic_write
+from mmwsss.utils import FileProblemError, atomic_write, check_regular
 
 VERSION = 1
 SUFFIXES = dict(psa='.npz', irn='.png')
@@ -67,6 +67,7 @@ def read_affinity_scores(
     """
     try:
         # NumPy leaves a file open that it opened itself and could not read
+        check_regular(path)
         with open(path, 'rb') as file, np.load(file, allow_pickle=False) as data:
             version = data['version']
             scores = AffinityScores(data['keys'], data['low'], data['high'])

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmwsss.utils import FileProblemError, atomic_write
+from mmwsss.utils import FileProblemError, atomic_write, check_regular
 
 VERSION = 1
 SUFFIXES = dict(npz='.npz', irn='.npy', psa='.npy')
@@ -145,6 +145,7 @@ def read_cam_file(
             not fit together.
     """
     try:
+        check_regular(path)
         with open(path, 'rb') as file:
             data = np.load(file, allow_pickle=False)
             if not isinstance(data, np.lib.npyio.NpzFile):

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mmwsss.utils import check_regular
+
 LIST_MAGIC = 0x112
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 _DENSE = 0
@@ -129,6 +131,7 @@ def is_mxnet_params(path: str | os.PathLike[str]) -> bool:
     Raises:
         OSError: it cannot be read.
     """
+    check_regular(path)
     with open(path, 'rb') as file:
         return file.read(8) == struct.pack('<Q', LIST_MAGIC)
 
@@ -152,6 +155,7 @@ def read_mxnet_params(path: str | os.PathLike[str]) -> dict[str, NDArray]:
     """
     path = Path(path)
     try:
+        check_regular(path)
         with open(path, 'rb') as file:
             if not os.fstat(file.fileno()).st_size:
                 return _Reader(b'', path).file()

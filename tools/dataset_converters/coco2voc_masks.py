@@ -16,7 +16,7 @@ from mmwsss.datasets.coco_masks import Instance, MaskTask, write_mask
 from mmwsss.datasets.label_readers import is_instances
 from mmwsss.engine.broken_entries import add_skip_option, end_with
 from mmwsss.engine.launch import UsageError, run_tool
-from mmwsss.utils import remove_stale, short_list, user_sentence
+from mmwsss.utils import read_content, remove_stale, short_list, user_sentence
 from mmwsss.utils.progress import track
 
 
@@ -140,8 +140,7 @@ def load_instances(path: str) -> dict[str, Any]:
         LabelFileError: it is not one.
     """
     try:
-        with open(path, encoding='utf-8-sig') as file:
-            content = json.load(file)
+        content = json.loads(read_content(path).decode('utf-8-sig'))
     except ValueError as error:
         raise LabelFileError(f'{path}: not valid JSON ({error}): fetch it again.') from error
     if not is_instances(content):

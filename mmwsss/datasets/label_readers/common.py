@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mmwsss.utils import FileProblemError, short_list
+from mmwsss.utils import FileProblemError, read_content, short_list
 
 from ..folder_files import list_folder
 from ..image_names import ImageNameError, ImageNames, image_id, image_name, is_related
@@ -27,7 +27,7 @@ def read_text(path: Path) -> str:
         LabelFileError: the file is missing or is not UTF-8.
     """
     try:
-        return path.read_bytes().decode('utf-8-sig')
+        return read_content(path).decode('utf-8-sig')
     except UnicodeDecodeError as error:
         raise LabelFileError(
             f'{path}: byte {error.start} is not UTF-8 text: save the file as UTF-8 '

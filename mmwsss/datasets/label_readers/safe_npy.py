@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy_format
 
+from mmwsss.utils import read_content
+
 from .common import LabelFileError
 
 _KINDS = 'biufSU'
@@ -124,7 +126,7 @@ def _check_memo(content: bytes) -> None:
 def _read_pickle(path: Path) -> bytes:
     """Return what follows the header of an ``.npy`` file that holds one object."""
     try:
-        stream = io.BytesIO(path.read_bytes())
+        stream = io.BytesIO(read_content(path))
         version = npy_format.read_magic(stream)
         if version == (1, 0):
             shape, _, dtype = npy_format.read_array_header_1_0(stream)
