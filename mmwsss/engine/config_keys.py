@@ -121,7 +121,9 @@ def _unknown(part: str, place: str, node: Mapping, known: Collection[str]) -> st
     guess = nearest(part, sorted(names), NEAR if more else 0.6)
     if more and not guess:
         return ''
-    there = '' if guess else f'; there are {short_list(sorted(map(str, node)), 12)}'
+    there = (
+        '' if guess else f'; there are {short_list(sorted(map(str, names if place else node)), 12)}'
+    )
     return f'{place or "the config"} has no {part!r}{guess}{there}'
 
 

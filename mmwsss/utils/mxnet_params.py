@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,7 @@ class _Reader:
             raise self.fail(f'has {names_count} names for {count} arrays')
         names = [self.name(f'name {i} of {count}') for i in range(1, count + 1)]
         if len(set(names)) != count:
-            twice = next(name for name in names if names.count(name) > 1)
+            twice = Counter(names).most_common(1)[0][0]
             raise self.fail(f'has the name {twice!r} twice')
         if self.position != self.size:
             raise self.fail(f'goes on for {self.size - self.position} bytes after its names')
