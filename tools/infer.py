@@ -15,7 +15,7 @@ from mmwsss.apis.wsss_inferencer import DTYPES
 from mmwsss.datasets.tag_names import read_tag_names
 from mmwsss.engine.broken_entries import add_skip_option, end_with
 from mmwsss.engine.launch import UsageError, run_tool
-from mmwsss.utils import short_list
+from mmwsss.utils import number, short_list
 
 TAG_FILES = ('.csv', '.json', '.npy', '.txt', '.xml')
 
@@ -40,7 +40,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--tta', action='store_true', help='test-time augmentation')
     group.add_argument('--device', help='such as cuda:1 or cpu (the GPU if there is one)')
     group.add_argument(
-        '--batch-size', type=int, default=1, help='pictures at once, of one size (1)'
+        '--batch-size', type=number(int, 1), default=1, help='pictures at once, of one size (1)'
     )
     group.add_argument(
         '--amp',
@@ -86,12 +86,16 @@ def make_parser() -> argparse.ArgumentParser:
     group.add_argument(
         '--refine', choices=list(SETTINGS), help='make maps follow the colours of the picture'
     )
-    group.add_argument('--stride', type=int, default=1, help='of the frames of a video (1)')
+    group.add_argument(
+        '--stride', type=number(int, 1), default=1, help='of the frames of a video (1)'
+    )
     group.add_argument('--cams', action='store_true', help='write class activation maps, too')
     group.add_argument(
         '--heat-maps', action='store_true', help='write pictures of the maps, and the maps'
     )
-    group.add_argument('--opacity', type=float, default=0.6, help='of the colours, 0 to 1 (0.6)')
+    group.add_argument(
+        '--opacity', type=number(float, 0, 1), default=0.6, help='of the colours, 0 to 1 (0.6)'
+    )
     group.add_argument('--no-names', action='store_true', help='overlays without names of classes')
     group.add_argument('--overwrite', action='store_true', help='make existing files again')
     add_skip_option(group, 'pictures')
@@ -138,7 +142,7 @@ def make_inferencer(args: argparse.Namespace, tags: EveryPicture | str | None) -
         )
     classes = tags if isinstance(tags, EveryPicture) else read_tag_names(tags)
     inferencer = ImageNetInferencer(classes, **options)
-    numbers = (f'{number} {name}' for number, name in enumerate(inferencer.classes.classes))
+    numbers = (f'{i} {name}' for i, name in enumerate(inferencer.classes.classes))
     print(f'Classifier of ImageNet; in the masks {short_list(numbers, 256)}.')
     return inferencer
 

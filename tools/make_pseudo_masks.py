@@ -28,6 +28,7 @@ from mmwsss.evaluation.background_threshold import automatic_background_score
 from mmwsss.evaluation.cam_images import read_image_and_cams
 from mmwsss.evaluation.pseudo_masks import pseudo_mask
 from mmwsss.models.refiners import DenseCRF
+from mmwsss.utils import number
 
 
 def background_word(word: str) -> float | str:
@@ -39,7 +40,7 @@ def background_word(word: str) -> float | str:
     Raises:
         ValueError: it is neither.
     """
-    return word if word == AUTO else float(word)
+    return word if word == AUTO else number(float, 0, 1)(word)
 
 
 def add_background_options(parser: argparse.ArgumentParser) -> None:
@@ -54,12 +55,12 @@ def add_background_options(parser: argparse.ArgumentParser) -> None:
         'maps in two (Otsu)',
     )
     background.add_argument(
-        '--bg-alpha', type=float, metavar='A', help='background score (1 - max) ** A'
+        '--bg-alpha', type=number(float, 0), metavar='A', help='background score (1 - max) ** A'
     )
     background.add_argument(
         '--ignore',
         nargs=2,
-        type=float,
+        type=number(float, 0, 1),
         metavar=('LOW', 'HIGH'),
         help='two constants: class above HIGH, background below LOW, 255 between them',
     )

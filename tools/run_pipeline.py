@@ -16,6 +16,7 @@ from mmwsss.engine.pipeline.locks import check_system
 from mmwsss.engine.pipeline.own_data import own_pipeline, own_work_dir
 from mmwsss.engine.pipeline.tasks import follow
 from mmwsss.engine.pipeline.world import join_world
+from mmwsss.utils import number
 
 TOOLS = Path(__file__).resolve().parent
 DEFAULT = 'configs/pipelines/photographs_effnet-lite0.py'
@@ -64,7 +65,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--dry-run', action='store_true', help='print what would be done, and do nothing'
     )
-    parser.add_argument('--seed', type=int, help='of all trainings (that of the config)')
+    parser.add_argument(
+        '--seed', type=number(int, 0, 2**32 - 1), help='of all trainings (that of the config)'
+    )
     add_worker_option(parser)
     add_common_options(parser)
     add_photograph_options(parser)

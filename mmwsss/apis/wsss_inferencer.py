@@ -23,7 +23,7 @@ from mmwsss.engine.fitting import check_weights
 from mmwsss.engine.launch import UsageError, check_checkpoint
 from mmwsss.engine.model_files import set_views
 from mmwsss.evaluation.predictions import check_finite
-from mmwsss.utils import FileProblemError
+from mmwsss.utils import FileProblemError, check_number
 from mmwsss.utils.progress import progress_bar
 
 from .map_refiner import MapRefiner
@@ -44,6 +44,15 @@ from .trained_model import (
 )
 
 DTYPES = dict(fp16=torch.float16, bf16=torch.bfloat16)
+
+
+def _check_numbers(**numbers: Sequence[float]) -> None:
+    """Refuse numbers out of their ranges."""
+    try:
+        for name, (value, *limits) in numbers.items():
+            check_number(name, value, *limits)
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
 
 
 class WSSSInferencer(MMSegInferencer):
@@ -271,8 +280,7 @@ class WSSSInferencer(MMSegInferencer):
             PredictionError: the model predicts NaN or infinity.
             FileNotFoundError: a picture is gone.
         """
-        if batch_size < 1:
-            raise UsageError(f'batch_size must be at least 1, got {batch_size}.')
+        _check_numbers(batch_size=(batch_size, 1), opacity=(painting.get('opacity', 0.6), 0, 1))
         pictures = self._find(inputs, stride, tags, os.fspath(out_dir))
         files = None
         if out_dir:

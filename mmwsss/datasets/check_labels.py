@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +15,7 @@ from .folder_files import list_folder
 from .image_labels import ImageLabels, LabelFileError, read_image_labels
 from .image_names import ImageNames
 from .label_readers import files_of_images, is_instances
-from .label_readers.common import LabelTable, read_text
+from .label_readers.common import LabelTable, parse_json, read_text
 from .label_readers.csv_file import _check_fields, _header, _label_pattern
 
 
@@ -151,8 +150,8 @@ def _search_file(path: Path, table: LabelTable, classes: Sequence[str]) -> list[
         return list(_add_entries(_csv_entries(path, classes), table))
     if path.suffix.lower() == '.json':
         try:
-            content = json.loads(read_text(path), object_pairs_hook=_Pairs)
-        except json.JSONDecodeError:
+            content = parse_json(path, _Pairs)
+        except LabelFileError:
             return []
         if is_instances(content):
             return list(_add_instances(content, table))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,13 @@ from mmseg.datasets import PascalVOCDataset
 
 from .image_level_coco_dataset import COCO_CLASSES
 from .imagenet_classes import imagenet_classes
-from .label_readers.common import BACKGROUND_NAMES, LabelFileError, read_text
+from .label_readers.common import (
+    BACKGROUND_NAMES,
+    LabelFileError,
+    parse_json,
+    read_text,
+    text_lines,
+)
 
 # ImageNet's are read when they are asked for
 KNOWN = {'voc': tuple(PascalVOCDataset.METAINFO['classes']), 'coco': COCO_CLASSES}
@@ -18,13 +23,9 @@ KNOWN = {'voc': tuple(PascalVOCDataset.METAINFO['classes']), 'coco': COCO_CLASSE
 
 def _file_classes(path: Path) -> list[str]:
     """Return the names in a file: one a line, or a JSON list."""
-    text = read_text(path)
     if path.suffix.lower() != '.json':
-        return [line.strip() for line in text.splitlines() if line.strip()]
-    try:
-        names = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise LabelFileError(f'{path}: not valid JSON ({error}): write ["dog", "cat"].') from error
+        return [line.strip() for line in text_lines(read_text(path)) if line.strip()]
+    names = parse_json(path)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise LabelFileError(f'{path}: not a list of class names: write ["dog", "cat"].')
     return names

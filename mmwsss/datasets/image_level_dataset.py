@@ -13,7 +13,7 @@ from typing import Any
 from mmengine import fileio
 from mmseg.registry import DATASETS
 
-from mmwsss.utils import FileProblemError, short_list, shown
+from mmwsss.utils import FileProblemError, read_content, short_list, shown
 
 from .folder_files import FolderFiles, list_folder
 from .image_labels import ImageLabels, LabelFileError, read_image_labels
@@ -60,7 +60,7 @@ def read_split(path: str, backend_args: dict | None = None) -> list[tuple[str, s
         FileProblemError: it is no text.
     """
     try:
-        content = fileio.get(path, backend_args=backend_args)
+        content = read_content(path, backend_args)
     except OSError as error:
         raise FileNotFoundError(
             f'split file {path} cannot be read ({error.strerror or error}): set ann_file to a '

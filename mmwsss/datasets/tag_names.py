@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from .check_labels import _csv_entries, _json_entries, _Pairs
 from .folder_files import list_folder
 from .image_labels import LabelFileError
 from .label_readers import files_of_images, is_instances
-from .label_readers.common import BACKGROUND_NAMES, read_text
+from .label_readers.common import BACKGROUND_NAMES, parse_json
 from .label_readers.voc_xml import _object_names
 
 # a name, and the line, entry or file that it stands in
@@ -33,8 +32,8 @@ def _csv_names(path: Path) -> Iterator[Place]:
 
 def _json_names(path: Path) -> Iterator[Place]:
     try:
-        content = json.loads(read_text(path), object_pairs_hook=_Pairs)
-    except json.JSONDecodeError:
+        content = parse_json(path, _Pairs)
+    except LabelFileError:
         # as above
         return
     if is_instances(content):

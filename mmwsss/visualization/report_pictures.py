@@ -17,6 +17,7 @@ from mmwsss.datasets.masks import IGNORE_INDEX, MaskError
 from mmwsss.datasets.transforms import decode_image
 from mmwsss.evaluation.cam_files import read_cam_file
 from mmwsss.evaluation.cam_images import check_cam_size
+from mmwsss.utils import read_content
 from mmwsss.visualization.encoding import encode_picture
 
 from .overlay import draw_cam, draw_mask
@@ -118,7 +119,7 @@ class Painter:
 
     def __init__(self, path: Path, palette: Sequence[Sequence[int]]) -> None:
         self.path = path
-        image = decode_image(path.read_bytes(), str(path))[..., ::-1]
+        image = decode_image(read_content(path), str(path))[..., ::-1]
         self.size = image.shape[:2]
         self.image = shrink(np.ascontiguousarray(image))
         self.palette = palette

@@ -35,7 +35,7 @@ from mmwsss.datasets.folder_files import FolderFiles, list_folder
 from mmwsss.datasets.image_names import ImageNames
 from mmwsss.datasets.label_readers import instance_file_names, is_instances, load_json
 from mmwsss.engine.launch import UsageError, load_config, run_tool
-from mmwsss.utils import shown
+from mmwsss.utils import number, shown
 from mmwsss.utils.progress import track
 
 
@@ -63,7 +63,9 @@ def make_parser() -> argparse.ArgumentParser:
         help='with a config: train, val or test (default: train); with --images: file that '
         'lists the images, one a line (default: all of the folder)',
     )
-    parser.add_argument('--limit', type=int, default=5, help='problems of a kind to print (5)')
+    parser.add_argument(
+        '--limit', type=number(int, 0), default=5, help='problems of a kind to print (5)'
+    )
     parser.add_argument(
         '--workers',
         type=int,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-from mmwsss.utils import FileProblemError, short_list
+from mmwsss.utils import FileProblemError, read_content, short_list
 
 from ..folder_files import list_folder
 from ..image_names import ImageNameError, ImageNames, image_id, image_name, is_related
@@ -27,7 +29,7 @@ def read_text(path: Path) -> str:
         LabelFileError: the file is missing or is not UTF-8.
     """
     try:
-        return path.read_bytes().decode('utf-8-sig')
+        return read_content(path).decode('utf-8-sig')
     except UnicodeDecodeError as error:
         raise LabelFileError(
             f'{path}: byte {error.start} is not UTF-8 text: save the file as UTF-8 '
@@ -55,6 +57,32 @@ def files_of_images(
     files = list_folder(folder, (suffix,))
     found = files.paths() if images is None else files.of(ImageNames(images))
     return {name: Path(path) for name, path in found.items()}
+
+
+def parse_json(path: Path, hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """Return what a JSON file holds.
+
+    Args:
+        path: The file.
+        hook: Makes an object of its pairs.
+
+    Raises:
+        LabelFileError: it cannot be read or is no JSON that Python takes.
+    """
+    text = read_text(path)
+    try:
+        return json.loads(text, object_pairs_hook=hook)
+    except json.JSONDecodeError as error:
+        raise LabelFileError(
+            f'{path}, line {error.lineno}, column {error.colno}: not valid JSON ({error.msg}): '
+            'correct or make the file again.'
+        ) from error
+    except (RecursionError, ValueError) as error:
+        deep = isinstance(error, RecursionError)
+        reason = 'it is nested too deeply' if deep else 'it holds a number of thousands of digits'
+        raise LabelFileError(
+            f'{path}: not usable as JSON ({reason}): make the file again.'
+        ) from error
 
 
 def text_lines(text: str) -> list[str]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from .coco_json import is_instances, labels_from_instances
-from .common import LabelFileError, LabelTable, read_text
+from .common import LabelFileError, LabelTable, parse_json
 
 
-class _DuplicateKeyError(ValueError):
+class _DuplicateKeyError(Exception):
     """An object has the same key twice."""
 
 
@@ -20,7 +20,7 @@ def _slim_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     slim = dict(pairs)
     if len(slim) != len(pairs):
         keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        twice = Counter(keys).most_common(1)[0][0]
         first = keys.index(twice)
         second = keys.index(twice, first + 1)
         raise _DuplicateKeyError(f'{twice!r} has two entries, {first + 1} and {second + 1}')
@@ -37,12 +37,7 @@ def load_json(path: Path) -> Any:
         LabelFileError: missing, not JSON, or an object has the same key twice.
     """
     try:
-        return json.loads(read_text(path), object_pairs_hook=_slim_object)
-    except json.JSONDecodeError as error:
-        raise LabelFileError(
-            f'{path}, line {error.lineno}, column {error.colno}: not valid JSON ({error.msg}): '
-            'correct or make the file again.'
-        ) from error
+        return parse_json(path, _slim_object)
     except _DuplicateKeyError as error:
         raise LabelFileError(f'{path}: {error}: keep one.') from error
 

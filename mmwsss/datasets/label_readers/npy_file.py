@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -35,9 +36,15 @@ def _decode(code: int) -> str:
 
 def _indices(vector: Any, num_foreground: int, where: str) -> list[int]:
     """Return where a multi-hot vector is 1."""
+    plain = isinstance(vector, (list, tuple)) and all(
+        isinstance(value, (bool, int, float)) for value in vector
+    )
     try:
+        if not plain and not isinstance(vector, np.ndarray):
+            # lists that hold each other may be far larger than their file
+            raise TypeError
         values = np.asarray(vector, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise LabelFileError(
             f'{where}: received a {type(vector).__name__} where a multi-hot vector is expected.'
         ) from error
@@ -77,7 +84,7 @@ def read_npy_labels(
     for name in table.images.of.values():
         codes[_code(name)].append(name)
     for number, (key, vector) in enumerate(load_npy_dict(path).items(), start=1):
-        where = f'entry {number} ({key!r})'
+        where = f'entry {number} ({reprlib.repr(key)})'
         if isinstance(key, int) and not isinstance(key, bool) and key >= 0:
             meant = codes.get(key) or [_decode(key)]
             if len(meant) > 1:

@@ -6,13 +6,15 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
+from mmwsss.utils import read_content
+
 from .common import LabelFileError, LabelTable, files_of_images
 
 
 def _object_names(path: Path) -> list[str]:
     """Return the class of every object, parts of objects not counted."""
     try:
-        content = path.read_bytes()
+        content = read_content(path)
         if b'<!DOCTYPE' in content or b'<!ENTITY' in content:
             raise LabelFileError(
                 f'{path}: declares a document type, which VOC annotations do not: remove the '

@@ -35,7 +35,7 @@ def write_if_new(path: Path, text: str) -> None:
         path: The file.
         text: Its content.
     """
-    if path.is_file() and path.read_text(encoding='utf-8') == text:
+    if path.is_file() and path.read_bytes() == text.encode(errors='surrogateescape'):
         return
     with atomic_write(path, 'w') as file:
         file.write(text)

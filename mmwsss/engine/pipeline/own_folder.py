@@ -195,7 +195,7 @@ def _stamp(entries: Iterable[ImageEntry], num_classes: int) -> str:
     for entry in entries:
         for path in filter(None, (entry.img_path, entry.seg_map_path)):
             stat = os.stat(path)
-            hashed.update(f'{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n'.encode())
+            hashed.update(os.fsencode(f'{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n'))
     return hashed.hexdigest()
 
 
