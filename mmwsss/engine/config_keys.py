@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -113,6 +114,9 @@ def wrong_key(key: str, cfg: Any, known: Collection[str] = ()) -> str:
 
 
 def _unknown(part: str, place: str, node: Mapping, known: Collection[str]) -> str:
+    # a stage of a pipeline says itself what it takes, of which its entry may name a part
+    if re.fullmatch(r'stages\.\d+', place):
+        return ''
     names, more = _accepted(place, node)
     if known and not place:
         names, more = {*known, *node}, False

@@ -444,7 +444,7 @@ def test_checkpoint_that_is_gone_is_trained_again(pipeline, tmp_path):
         ({'stages.seam_maps.dtype': 'x'}, 'stage seam_maps: dtype must be one of float16, float32'),
         (
             {'stages.seam.options.model.backbone.type.x': 3},
-            'stage seam: --cfg-options does not fit',
+            'stage seam: --cfg-options model.backbone.type.x does not fit',
         ),
         (
             {'stages.seam.options.work_dir': 'a b'},
@@ -482,8 +482,8 @@ def test_settings_that_cannot_be(pipeline, tmp_path, options, message):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'stages.9.title': 'x'}, '--cfg-options does not fit .*seam_r38_voc.py'),
-        ({'stages.seem.title': 'x'}, '--cfg-options does not fit .*seam_r38_voc.py'),
+        ({'stages.9.title': 'x'}, 'stages.9.title does not fit .*seam_r38_voc.py'),
+        ({'stages.seem.title': 'x'}, "seam_r38_voc.py has no stage 'seem'"),
     ],
 )
 def test_options_that_do_not_fit(pipeline, options, message):

@@ -124,7 +124,7 @@ def test_video(tool, folder, tmp_path):
         (['photos', '--work-dir', 'photos'], 'photos holds no checkpoint of a training'),
         (['photos', '--work-dir', 'work', '--tags', 'x.csv'], 'x.csv: does not exist'),
         (['bad.png', '--work-dir', 'work'], 'image bad.png is truncated or no image'),
-        (['photos', '--work-dir', 'work', '--stride', '0'], 'stride must be at least 1'),
+        (['photos', '--work-dir', 'work', '--stride', '0'], "argument --stride: '0' where"),
     ],
 )
 def test_a_wrong_call_is_one_sentence(tool, folder, words, message, capsys, monkeypatch):

@@ -267,7 +267,11 @@ def data_set(kind):
             '--amp needs the optim_wrapper OptimWrapper, the config has Other.',
         ),
         (train, ['CONFIG', '--cfg-options', 'a'], '--cfg-options takes words of the form key='),
-        (train, ['CONFIG', '--cfg-options', 'param_scheduler.9.x=1'], '--cfg-options does not fit'),
+        (
+            train,
+            ['CONFIG', '--cfg-options', 'param_scheduler.9.x=1'],
+            '9.x does not fit',
+        ),
         (train, ['CONFIG', '--launcher', 'pytorch'], '--launcher pytorch needs torchrun'),
         (train, ['CONFIG', '--launcher', 'slurm'], '--launcher slurm needs GPUs'),
         (train, ['CONFIG', '--cfg-options', 'load_from=no.pth'], 'There is no checkpoint no.pth'),
