@@ -20,7 +20,10 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs package venv env env-lint env-docs env-package
+IMAGES ?=
+LABELS ?=
+
+.PHONY: help demo photographs test lint docs package venv env env-lint env-docs env-package
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -30,6 +33,12 @@ help:  ## list the targets
 demo: env  ## draw Emblems, run the whole pipeline on it, write its report (15 minutes, 2 cores)
 	CUDA_VISIBLE_DEVICES= PYTHON="$(PY)" tools/dist_pipeline.sh \
 		configs/pipelines/seam_r38-tiny_emblems.py 2 --work-dir work_dirs/demo $(ARGS)
+
+photographs: env  ## learn to segment from IMAGES=folder and their tags LABELS=file
+	@test -n "$(IMAGES)" && test -n "$(LABELS)" || { \
+		echo 'Name your photographs and their tags: make photographs IMAGES=folder LABELS=tags.csv' >&2; \
+		exit 2; }
+	"$(PY)" tools/run_pipeline.py --images "$(IMAGES)" --labels "$(LABELS)" $(ARGS)
 
 test: env  ## run the test suite; without ARGS= it has to cover 90 % of the package
 	"$(PY)" -m pytest -q --durations=10 $(PARALLEL) $(COVERAGE) $(ARGS)

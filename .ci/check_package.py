@@ -8,6 +8,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+DATA = ('mmwsss/datasets/imagenet_classes.json', 'mmwsss/visualization/templates')
 CARRIED = ('configs/_base_/default_runtime.py', 'tools/train.py', 'model-index.yml')
 
 
@@ -21,6 +22,11 @@ def check_files(dist: Path) -> None:
         if not (package / '.mim' / name).is_file():
             sys.exit(f'The wheel lacks mmwsss/.mim/{name}.')
         if name not in names:
+            sys.exit(f'The sdist lacks {name}.')
+    for name in DATA:
+        if not (package.parent / name).exists():
+            sys.exit(f'The wheel lacks {name}.')
+        if not any(found.startswith(name) for found in names):
             sys.exit(f'The sdist lacks {name}.')
     carried = {
         str(path.relative_to(package / '.mim'))

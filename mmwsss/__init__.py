@@ -4,8 +4,12 @@ Importing the package checks what is installed, makes checkpoint loading strict 
 every part in MMSegmentation's registries; MMSegmentation's IoU is then counted in whole numbers.
 """
 
-from .compat import check_stack, install_strict_loading
-from .version import __version__
+from .interruption import end_tools_quietly  # isort: skip
+
+end_tools_quietly()
+
+from .compat import check_stack, install_strict_loading  # noqa: E402
+from .version import __version__  # noqa: E402
 
 check_stack()
 install_strict_loading()

@@ -260,7 +260,16 @@ def check_weights_file(content: Any, name: str | os.PathLike[str]) -> Any:
 
 
 def load_from_local(filename: str, map_location: Any = None) -> Any:
-    """Load a local checkpoint; MMEngine prints the end of this name in its log."""
+    """Load a local checkpoint; MMEngine prints the end of this name in its log.
+
+    Where there is none, and it is one of those that were converted by hand before weights had
+    names, the weights of the name are loaded.
+    """
+    from mmwsss.models import pretrained
+
+    if name := pretrained.named(filename):
+        print(f'{filename} is not there; {name} is taken.', file=sys.stderr)
+        return pretrained.load_from_mmwsss(name, map_location)
     return check_weights_file(load_strictly(filename, map_location), filename)
 
 
@@ -314,6 +323,13 @@ def load_from_openmmlab(filename: str, map_location: Any = None) -> Any:
     return check_weights_file(load_strictly(path, map_location), filename)
 
 
+def load_from_mmwsss(filename: str, map_location: Any = None) -> Any:
+    """Load ``mmwsss://name`` by :func:`mmwsss.models.pretrained.load_from_mmwsss`."""
+    from mmwsss.models import pretrained
+
+    return pretrained.load_from_mmwsss(filename, map_location)
+
+
 def load_from_remote_store(filename: str, map_location: Any = None) -> Any:
     """Refuse the stores whose readers unpickle by themselves.
 
@@ -344,6 +360,7 @@ def install_strict_loading() -> None:
     register = checkpoint.CheckpointLoader.register_scheme
     register('', load_from_local, force=True)
     register(['open-mmlab://', 'openmmlab://'], load_from_openmmlab, force=True)
+    register('mmwsss://', load_from_mmwsss, force=True)
     stores = ['pavi://', r'(\S+\:)?s3://', r'(\S+\:)?petrel://']
     register(stores, load_from_remote_store, force=True)
     # a checkpoint of a full disk would be half there, and no error would name it

@@ -30,13 +30,15 @@ def _make_torchvision_importable():
             torch.library.define(f'torchvision::{operator}', boxes)
 
 
-# MMPretrain needs it, and OneDL's mmseg imports MMPretrain where that is installed
+# MMPretrain and timm need it, and mmseg imports both where they are installed
 _make_torchvision_importable()
 import mmwsss  # noqa: E402
 
 torch.set_num_threads(1)
 
-OPTIONAL = dict(mmpretrain='mmpretrain.models', pydensecrf='pydensecrf.densecrf')
+OPTIONAL = dict(
+    mmpretrain='mmpretrain.models', pydensecrf='pydensecrf.densecrf', timm='timm.models'
+)
 
 
 @pytest.fixture(scope='session')

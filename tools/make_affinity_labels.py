@@ -27,6 +27,7 @@ from mmwsss.engine.mask_tools import add_worker_option
 from mmwsss.evaluation.cam_images import read_image_and_cams
 from mmwsss.models.refiners import DenseCRF
 from mmwsss.ops import background_stacks, combine_seed_labels, label_probs, seed_labels
+from mmwsss.utils import number
 
 # exponents of AffinityNet's code; constants of SemFormer's, IRN's are 0.3 and 0.05
 BACKGROUND = dict(psa=(4.0, 24.0), irn=(0.11, 0.15))
@@ -52,12 +53,14 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--background',
         nargs=2,
-        type=float,
+        type=number(float, 0),
         metavar=('A', 'B'),
         help='psa: exponents of the background score, for the trusted foreground and for the '
         'trusted background (4 24); irn: constant background scores for the same two (0.11 0.15)',
     )
-    parser.add_argument('--num-classes', type=int, help='check the maps: classes with background')
+    parser.add_argument(
+        '--num-classes', type=number(int, 2, 255), help='check the maps: classes with background'
+    )
     parser.add_argument(
         '--crf-backend',
         default='torch',

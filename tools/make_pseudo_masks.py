@@ -18,30 +18,49 @@ from mmwsss.engine.cam_tasks import (
     write_missing,
 )
 from mmwsss.engine.launch import run_tool
-from mmwsss.engine.mask_settings import CRF, background_scores, crf_settings
+from mmwsss.engine.mask_settings import AUTO, CRF, background_scores, crf_settings
 from mmwsss.engine.mask_tools import (
     add_class_options,
     add_worker_option,
     chosen_classes,
 )
+from mmwsss.evaluation.background_threshold import automatic_background_score
 from mmwsss.evaluation.cam_images import read_image_and_cams
 from mmwsss.evaluation.pseudo_masks import pseudo_mask
 from mmwsss.models.refiners import DenseCRF
+from mmwsss.utils import number
+
+
+def background_word(word: str) -> float | str:
+    """Return a background score, or 'auto'.
+
+    Args:
+        word: Of the command line.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    return word if word == AUTO else number(float, 0, 1)(word)
 
 
 def add_background_options(parser: argparse.ArgumentParser) -> None:
     """Add the three ways to name the background score."""
     background = parser.add_mutually_exclusive_group()
     background.add_argument(
-        '--bg-score', type=float, default=0.25, help='constant background score (0.25)'
+        '--bg-score',
+        type=background_word,
+        default=0.25,
+        metavar='SCORE',
+        help="constant background score (0.25); 'auto' takes the one that splits the scores of all "
+        'maps in two (Otsu)',
     )
     background.add_argument(
-        '--bg-alpha', type=float, metavar='A', help='background score (1 - max) ** A'
+        '--bg-alpha', type=number(float, 0), metavar='A', help='background score (1 - max) ** A'
     )
     background.add_argument(
         '--ignore',
         nargs=2,
-        type=float,
+        type=number(float, 0, 1),
         metavar=('LOW', 'HIGH'),
         help='two constants: class above HIGH, background below LOW, 255 between them',
     )
@@ -117,13 +136,14 @@ def make_mask(
 
 def make_pseudo_masks(args: argparse.Namespace) -> None:
     """Make what is missing, and say how many masks that were."""
-    function = partial(
-        make_mask,
-        palette=chosen_classes(args).palette,
-        bg_scores=background_scores(args),
-        crf=crf_settings(args),
-    )
+    settings = dict(palette=chosen_classes(args).palette, crf=crf_settings(args))
+    # all maps decide, also where a share of the masks is made or some are there
     tasks = find_cam_tasks(args.cam_dir, args.images, args.out_dir, '.png')
+    bg_scores = background_scores(args)
+    if bg_scores == [AUTO]:
+        bg_scores = [automatic_background_score(task.cam for task in tasks)]
+        print(f'Background score {bg_scores[0]:g}: it splits the scores of {len(tasks)} maps best.')
+    function = partial(make_mask, bg_scores=bg_scores, **settings)
     write_missing(
         function,
         take_share(tasks, args.share),

@@ -11,7 +11,6 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmwsss.datasets import image_id
-from mmwsss.datasets.label_readers import short_list
 from mmwsss.engine.launch import (
     UsageError,
     add_common_options,
@@ -22,6 +21,7 @@ from mmwsss.engine.launch import (
 from mmwsss.engine.model_files import add_writing_options, set_writer, write_files
 from mmwsss.evaluation import CAMFileError
 from mmwsss.evaluation.cam_files import DTYPES, cam_file_name
+from mmwsss.utils import short_list
 
 
 def make_parser() -> argparse.ArgumentParser:

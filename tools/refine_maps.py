@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
-import torch
 from mmengine.config import DictAction
 
 from mmwsss.engine.cam_tasks import (
@@ -19,6 +18,7 @@ from mmwsss.engine.launch import UsageError, run_tool
 from mmwsss.engine.mask_tools import add_worker_option
 from mmwsss.evaluation import write_cam_file
 from mmwsss.evaluation.cam_images import read_image_and_cams
+from mmwsss.evaluation.pseudo_masks import refine_cams
 from mmwsss.models.refiners import PAR
 
 
@@ -60,12 +60,7 @@ def refine(task: CAMTask, *, par: PAR) -> None:
         OSError: a file is missing, or cannot be written.
     """
     image, keys, cams = read_image_and_cams(task.image, task.cam)
-    # PAR makes a constant larger by the same factor everywhere: in its units the maps can be
-    # compared with a background score that was not refined
-    constant = torch.ones(1, *cams.shape[1:])
-    *refined, unit = par(image[None] / 255, torch.cat([cams, constant])[None])[0]
-    maps = torch.stack(refined) / unit if refined else cams
-    write_cam_file(task.out, keys, maps.numpy())
+    write_cam_file(task.out, keys, refine_cams(image, cams, par).numpy())
 
 
 def refine_maps(args: argparse.Namespace) -> None:

@@ -11,13 +11,15 @@ from mmwsss.engine.launch import UsageError, add_common_options, run_tool
 from mmwsss.engine.mask_tools import add_worker_option
 from mmwsss.engine.pipeline import Pipeline, read_pipeline, run_pipeline, show_plan
 from mmwsss.engine.pipeline.display import say
+from mmwsss.engine.pipeline.estimates import estimate
 from mmwsss.engine.pipeline.locks import check_system
 from mmwsss.engine.pipeline.own_data import own_pipeline, own_work_dir
 from mmwsss.engine.pipeline.tasks import follow
 from mmwsss.engine.pipeline.world import join_world
+from mmwsss.utils import number
 
 TOOLS = Path(__file__).resolve().parent
-DEFAULT = 'configs/pipelines/seam_r38_voc.py'
+DEFAULT = 'configs/pipelines/photographs_effnet-lite0.py'
 
 
 def add_photograph_options(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +65,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--dry-run', action='store_true', help='print what would be done, and do nothing'
     )
-    parser.add_argument('--seed', type=int, help='of all trainings (that of the config)')
+    parser.add_argument(
+        '--seed', type=number(int, 0, 2**32 - 1), help='of all trainings (that of the config)'
+    )
     add_worker_option(parser)
     add_common_options(parser)
     add_photograph_options(parser)
@@ -102,6 +106,21 @@ def read_config(args: argparse.Namespace) -> tuple[Config, Path]:
     return cfg, Path(args.work_dir or Path('work_dirs') / Path(args.config).stem)
 
 
+def say_how_long(pipeline: Pipeline, cfg: Config, workers: int) -> None:
+    """Print how long the stages take together.
+
+    Args:
+        pipeline: The pipeline.
+        cfg: Its config, with the number of the photographs and their usual size.
+        workers: Number of processes.
+    """
+    seconds, unknown = estimate(pipeline, cfg.num_images, tuple(cfg.image_size), workers)
+    if not seconds:
+        return
+    rest = f', without {", ".join(unknown)}' if unknown else ''
+    say(f'What is to do takes about {max(round(seconds / 60), 1)} minutes on this machine{rest}.')
+
+
 def main(args: argparse.Namespace) -> None:
     """Run what the arguments say, or say what would be run."""
     check_system()
@@ -121,6 +140,8 @@ def main(args: argparse.Namespace) -> None:
     if args.dry_run:
         show_plan(pipeline, args.first, args.last)
     else:
+        if 'image_size' in cfg:
+            say_how_long(pipeline, cfg, args.workers)
         run_pipeline(pipeline, first=args.first, last=args.last, world=world)
 
 

@@ -16,6 +16,7 @@ from mmwsss.engine.launch import (
     prepare_distributed,
     run_tool,
 )
+from mmwsss.utils import number
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -30,7 +31,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('--out', help='folder for the predicted masks')
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
     parser.add_argument('--show-dir', help='folder for painted predictions')
-    parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays (2)')
+    parser.add_argument(
+        '--wait-time', type=number(float, 0), default=2, help='seconds a window stays (2)'
+    )
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
     add_common_options(parser)
     return parser

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmwsss.compat import load_from_local
+from mmwsss.engine.first_weights import settle_weights
 from mmwsss.engine.fitting import check_classes
 from mmwsss.engine.launch import (
     add_common_options,
@@ -79,6 +80,7 @@ def train(args: argparse.Namespace) -> None:
         check_checkpoint(cfg.load_from)
         if cfg.resume:
             keep_seed(cfg)
+    settle_weights(cfg)
     prepare_distributed(cfg)
     runner = build_runner(cfg)
     check_classes(runner, runner.train_loop, 'train_dataloader')

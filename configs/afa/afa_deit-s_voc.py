@@ -16,8 +16,7 @@ model = dict(
         attention_blocks=(-2, -1),
         drop_path_rate=0.1,
         norm_cfg=dict(type='LN', eps=1e-6, requires_grad=False),
-        # tools/model_converters/vit2mmwsss.py makes it of deit_small_patch16_224
-        init_cfg=dict(type='Pretrained', checkpoint='checkpoints/deit-s.pth'),
+        init_cfg=dict(type='Pretrained', checkpoint='mmwsss://deit-s'),
     ),
     cam_head=dict(in_channels=384),
     decode_head=dict(in_channels=[384] * 4),

@@ -12,7 +12,7 @@ model = dict(
         patch_sizes=[7, 3, 3, 3],
         sr_ratios=[8, 4, 2, 1],
         drop_path_rate=0.1,
-        init_cfg=dict(type='Pretrained', checkpoint='checkpoints/mit_b1_mmseg.pth'),
+        init_cfg=dict(type='Pretrained', checkpoint='mmwsss://mit-b1'),
     ),
     cam_head=dict(in_channels=512),
 )

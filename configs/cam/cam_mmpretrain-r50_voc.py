@@ -13,9 +13,7 @@ model = dict(
         out_indices=(3,),
         norm_eval=True,
         frozen_stages=1,
-        init_cfg=dict(
-            type='Pretrained', checkpoint='checkpoints/resnet50_mmpretrain.pth', prefix='backbone'
-        ),
+        init_cfg=dict(type='Pretrained', checkpoint='mmwsss://resnet50'),
     ),
     cam_head=dict(in_channels=2048),
 )

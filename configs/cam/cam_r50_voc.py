@@ -13,7 +13,7 @@ model = dict(
         frozen_stages=1,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='https://download.pytorch.org/models/resnet50-0676ba61.pth',
+            checkpoint='mmwsss://resnet50',
         ),
     ),
     cam_head=dict(in_channels=2048),

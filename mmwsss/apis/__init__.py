@@ -1,7 +1,8 @@
 """Trained models in one call."""
 
+from .imagenet_inferencer import ImageNetInferencer
 from .picture_errors import PictureError
 from .prediction import Prediction
 from .wsss_inferencer import WSSSInferencer
 
-__all__ = ['PictureError', 'Prediction', 'WSSSInferencer']
+__all__ = ['ImageNetInferencer', 'PictureError', 'Prediction', 'WSSSInferencer']

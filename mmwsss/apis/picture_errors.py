@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from mmwsss.datasets.label_readers import short_list
-from mmwsss.utils import FileProblemError, lacks_memory
+from mmwsss.utils import FileProblemError, lacks_memory, short_list
 
 from .pictures import Picture
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmwsss.datasets import ImageLabels, read_image_labels
-from mmwsss.datasets.label_readers import short_list
+from mmwsss.datasets.image_names import ImageNames
 from mmwsss.datasets.label_readers.common import LabelTable
 from mmwsss.engine.launch import UsageError
+from mmwsss.utils import short_list
 
 from .pictures import Pictures
 
-Tags = str | os.PathLike[str] | Mapping[str, Sequence[str]] | Sequence[Sequence[str]]
+
+class EveryPicture(tuple[str, ...]):
+    """Names of the classes that every picture shows, as tags."""
+
+
+Tags = EveryPicture | str | os.PathLike[str] | Mapping[str, Sequence[str]] | Sequence[Sequence[str]]
 
 
 def _names(value: Any, where: str) -> list[str]:
@@ -27,8 +32,10 @@ def _names(value: Any, where: str) -> list[str]:
     return list(value)
 
 
-def _of_mapping(tags: Mapping[str, Sequence[str]], classes: Sequence[str]) -> ImageLabels:
-    table = LabelTable(Path('tags'), classes)
+def _of_mapping(
+    tags: Mapping[str, Sequence[str]], classes: Sequence[str], images: Sequence[str]
+) -> ImageLabels:
+    table = LabelTable(Path('tags'), classes, images)
     for key, value in tags.items():
         where = f'entry {key!r}'
         table.add_names(key, _names(value, where), where)
@@ -50,26 +57,26 @@ def _of_row(
     return list(table.labels.values())
 
 
-def _of_names(labels: ImageLabels, pictures: Pictures) -> list[tuple[int, ...]]:
-    keys = [source.tag_name for source in pictures.sources]
-    if None in keys:
+def _paths(pictures: Pictures) -> list[str]:
+    paths = [source.tag_name for source in pictures.sources]
+    if None in paths:
         raise UsageError(
             'tags by name need files, and an array has no name: give a list with the class names '
             'of each picture.'
         )
-    names = [str(key) for key in keys]
-    if missing := [name for name in names if name not in labels]:
+    return [str(path) for path in paths]
+
+
+def _of_names(labels: ImageLabels, pictures: Pictures) -> list[tuple[int, ...]]:
+    paths = _paths(pictures)
+    names = ImageNames(paths).of
+    if missing := [path for path in paths if names[path] not in labels]:
         raise UsageError(
-            f'tags has no entry for {len(missing)} of {len(names)} pictures '
-            f'({short_list(missing)}): add them, without class where they show none, or leave '
-            'tags out.'
+            f'tags has no entry for {len(missing)} of {len(paths)} pictures '
+            f'({short_list(names[path] for path in missing)}): add them, without class where they '
+            'show none, or leave tags out.'
         )
-    if twice := [name for name, number in Counter(names).items() if number > 1]:
-        raise UsageError(
-            f'tags name pictures without their folders, and several are named alike '
-            f'({short_list(twice)}): rename them, or segment each folder by itself.'
-        )
-    return [labels[name] for name in names]
+    return [labels[names[path]] for path in paths]
 
 
 def add_tags(pictures: Pictures, tags: Tags, classes: Sequence[str]) -> Pictures:
@@ -78,19 +85,23 @@ def add_tags(pictures: Pictures, tags: Tags, classes: Sequence[str]) -> Pictures
     Args:
         pictures: The pictures.
         tags: A source that :func:`~mmwsss.datasets.read_image_labels` reads; a dict from the name
-            of a file to class names, a video's name for all of its frames; or a list with the
-            class names of each picture or video, in their order.
+            of a file to class names, a video's name for all of its frames; a list with the
+            class names of each picture or video, in their order; or :class:`EveryPicture`.
         classes: Names of the classes, background first.
 
     Raises:
         LabelFileError: the source cannot be read, or names another class.
-        UsageError: a picture has no tags, or it is not clear which ones.
+        ImageNameError: it is not clear which picture an entry means.
+        UsageError: a picture has no tags.
     """
+    if isinstance(tags, EveryPicture):
+        return pictures.tagged(_of_row([tags] * len(pictures.sources), classes, pictures))
     if isinstance(tags, (str, os.PathLike)):
-        wanted = [source.tag_name for source in pictures.sources if source.tag_name]
-        return pictures.tagged(_of_names(read_image_labels(tags, classes, images=wanted), pictures))
+        labels = read_image_labels(tags, classes, images=_paths(pictures))
+        return pictures.tagged(_of_names(labels, pictures))
     if isinstance(tags, Mapping):
-        return pictures.tagged(_of_names(_of_mapping(tags, classes), pictures))
+        labels = _of_mapping(tags, classes, _paths(pictures))
+        return pictures.tagged(_of_names(labels, pictures))
     return pictures.tagged(_of_row(tags, classes, pictures))
 
 

@@ -16,9 +16,10 @@ import mmcv
 import numpy as np
 
 from mmwsss.datasets import image_id
-from mmwsss.datasets.image_level_folder_dataset import list_image_files
-from mmwsss.datasets.label_readers import IMAGE_SUFFIXES
+from mmwsss.datasets.folder_files import list_folder
+from mmwsss.datasets.image_names import IMAGE_SUFFIXES, image_name
 from mmwsss.engine.launch import UsageError
+from mmwsss.utils import shown
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv')
 MAGIC = re.compile(r'[*?[]')
@@ -45,8 +46,8 @@ class Picture:
 
     @property
     def tag_name(self) -> str | None:
-        """Name under which a source of tags knows it."""
-        return None if self.path is None else image_id(self.path)
+        """Path by which a source of tags knows it."""
+        return self.path
 
     def __len__(self) -> int:
         return 1
@@ -73,8 +74,8 @@ class Video:
 
     @property
     def tag_name(self) -> str:
-        """Name under which a source of tags knows it."""
-        return image_id(self.path)
+        """Path by which a source of tags knows it."""
+        return self.path
 
     @cached_property
     def _frames(self) -> int:
@@ -104,9 +105,11 @@ class Pictures:
 
     Args:
         sources: Pictures, and videos with several of them.
+        notes: Sentences on files that are not used.
     """
 
     sources: Sequence[Source]
+    notes: Sequence[str] = ()
 
     def __len__(self) -> int:
         return sum(map(len, self.sources))
@@ -122,7 +125,7 @@ class Pictures:
             tags: Foreground indices of each source.
         """
         pairs = zip(self.sources, tags, strict=True)
-        return Pictures([replace(source, tags=found) for source, found in pairs])
+        return replace(self, sources=[replace(source, tags=found) for source, found in pairs])
 
     def check_names(self) -> None:
         """Make sure that no two have the same files.
@@ -135,52 +138,53 @@ class Pictures:
             owner = owners.setdefault(source.name, source)
             if owner is not source:
                 raise UsageError(
-                    f'{owner.path} and {source.path} would have the same files ({source.name}): '
+                    f'{shown(owner.path)} and {shown(source.path)} would have the same files '
+                    f'({shown(source.name)}): '
                     'rename one, or give them folders of their own.'
                 )
 
 
 def _from_file(path: str, root: str, stride: int) -> Source:
     """Return a file; its name is relative to a folder."""
-    relative = os.path.relpath(path, root).replace(os.sep, '/')
-    folder, _, file = relative.rpartition('/')
+    relative = os.path.relpath(path, root)
     if path.lower().endswith(VIDEO_SUFFIXES):
-        name = os.path.splitext(file)[0]
-        return Video(f'{folder}/{name}' if folder else name, path, stride)
-    name = image_id(file)
-    return Picture(f'{folder}/{name}' if folder else name, path)
+        return Video(image_name(os.path.splitext(relative)[0]), path, stride)
+    return Picture(image_name(relative), path)
 
 
-def _from_pattern(pattern: str, stride: int) -> list[Source]:
+def _from_pattern(pattern: str, stride: int, without: Sequence[str]) -> list[Source]:
     fixed = takewhile(lambda part: not MAGIC.search(part), Path(pattern).parts)
     root = str(Path(*fixed))
     return [
         _from_file(path, root, stride)
         for path in sorted(glob(pattern, recursive=True))
-        if path.lower().endswith((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)) and os.path.isfile(path)
+        if path.lower().endswith((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
+        and os.path.isfile(path)
+        and not any(Path(path).resolve().is_relative_to(folder) for folder in without)
     ]
 
 
-def _from_path(path: str, stride: int) -> list[Source]:
+def _from_path(path: str, stride: int, without: Sequence[str], notes: list[str]) -> list[Source]:
     if '://' in path:
         return [Picture(image_id(path), path)]
     if os.path.isfile(path):
         return [_from_file(path, os.path.dirname(path) or '.', stride)]
     found: list[Source] = []
+    hint = ''
     if os.path.isdir(path):
-        found += [
-            _from_file(os.path.join(path, name), path, stride) for name in list_image_files(path)
-        ]
-        what = 'The folder'
+        files = list_folder(path, without=without)
+        found += [_from_file(os.path.join(path, name), path, stride) for name in files.names]
+        what, hint = 'The folder', files.hint('pictures')
+        notes += filter(None, [files.note('pictures')])
     elif MAGIC.search(path):
-        found = _from_pattern(path, stride)
+        found = _from_pattern(path, stride, without)
         what = 'The pattern'
     else:
         raise UsageError(f'There is no picture, folder or video {path}; check the path.')
     if not found:
         raise UsageError(
             f'{what} {path} gives no picture: name one with files that end with '
-            f'{", ".join(IMAGE_SUFFIXES)}.'
+            f'{", ".join(IMAGE_SUFFIXES)}.{hint}'
         )
     return found
 
@@ -194,7 +198,9 @@ def _from_array(image: np.ndarray, number: int) -> Picture:
     return Picture(f'{number:08}', image=image)
 
 
-def find_pictures(inputs: Any, *, stride: int = 1, first: int = 0) -> Pictures:
+def find_pictures(
+    inputs: Any, *, stride: int = 1, first: int = 0, without: Sequence[str] = ()
+) -> Pictures:
     """Return the pictures that a user names.
 
     ===================  ====================================================================
@@ -213,6 +219,7 @@ def find_pictures(inputs: Any, *, stride: int = 1, first: int = 0) -> Pictures:
         inputs: What is to be segmented.
         stride: Every how many frames of a video one is taken.
         first: Number of the first array.
+        without: Folders whose files are no pictures, as those of an earlier run.
 
     Raises:
         UsageError: there is no such file, or no picture.
@@ -221,12 +228,14 @@ def find_pictures(inputs: Any, *, stride: int = 1, first: int = 0) -> Pictures:
         raise UsageError(f'stride must be at least 1, got {stride}.')
     several = isinstance(inputs, (list, tuple))
     sources: list[Source] = []
+    notes: list[str] = []
+    without = [os.path.realpath(folder) for folder in without]
     for one in inputs if several else [inputs]:
         if isinstance(one, np.ndarray):
             sources.append(_from_array(one, first))
             first += 1
         elif isinstance(one, (str, os.PathLike)):
-            sources += _from_path(os.fspath(one), stride)
+            sources += _from_path(os.fspath(one), stride, without, notes)
         else:
             raise UsageError(
                 f'A {type(one).__name__} is no picture: give a path, a pattern, a BGR array, or a '
@@ -234,7 +243,7 @@ def find_pictures(inputs: Any, *, stride: int = 1, first: int = 0) -> Pictures:
             )
     if not sources:
         raise UsageError('The list of pictures is empty; name at least one.')
-    return Pictures(sources)
+    return Pictures(sources, notes)
 
 
 def is_one_picture(inputs: Any) -> bool:

@@ -16,22 +16,24 @@ from mmengine.model import BaseTTAModel
 from mmseg.registry import DATASETS
 from torch import nn
 
+from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.class_palettes import ClassPalette
 from mmwsss.datasets.palette import voc_palette
-from mmwsss.engine.launch import UsageError
+from mmwsss.engine.launch import UsageError, merge_options
 from mmwsss.engine.pipeline.manifests import MANIFEST, STARTED, read_record
 from mmwsss.engine.pipeline.own_data import final_model
 from mmwsss.engine.pipeline.results import RESULTS
 from mmwsss.engine.pipeline.settings import read_pipeline
 from mmwsss.engine.pipeline.tool_configs import load_tool_config
 from mmwsss.engine.pipeline.trainings import latest_checkpoint
+from mmwsss.utils import read_utf8
 
 
 def _planned_stages(folder: Path) -> list[dict[str, Any]] | None:
     """Return type, name and model of all stages, None where the pipeline has not ended."""
     path = folder / RESULTS
     try:
-        results = json.loads(path.read_text(encoding='utf-8'))
+        results = json.loads(read_utf8(path))
         config, stages = results['config'], results['stages']
     except FileNotFoundError:
         return None
@@ -124,7 +126,7 @@ def read_model_config(model: Any, options: Mapping[str, Any] | None = None) -> C
             path if os.path.isfile(path) else named_config(path) or path, options or {}
         )
     cfg = Config(model.to_dict() if isinstance(model, Config) else dict(model))
-    cfg.merge_from_dict(dict(options or {}))
+    merge_options(cfg, options or {}, str(cfg.filename or 'the config'))
     return cfg
 
 
@@ -177,6 +179,8 @@ def find_classes(
     """
     for meta in (*metas, _config_meta(cfg)):
         classes = meta.get('classes')
+        if classes == 'imagenet':
+            classes = class_names([classes])
         if not classes or isinstance(classes, str):
             continue
         if num_classes in (None, len(classes)):

@@ -23,16 +23,17 @@ from mmwsss.engine.fitting import check_weights
 from mmwsss.engine.launch import UsageError, check_checkpoint
 from mmwsss.engine.model_files import set_views
 from mmwsss.evaluation.predictions import check_finite
-from mmwsss.utils import FileProblemError
+from mmwsss.utils import FileProblemError, check_number
 from mmwsss.utils.progress import progress_bar
 
+from .map_refiner import MapRefiner
 from .painting import paint_mask
 from .picture_errors import naming
 from .picture_loader import Loaded, PictureLoader
 from .picture_tags import Tags, add_tags, use_tags
 from .pictures import Picture, Pictures, find_pictures, is_one_picture
 from .prediction import Prediction
-from .result_files import ResultFiles
+from .result_files import SUFFIXES, ResultFiles
 from .size_batches import size_batches
 from .trained_model import (
     check_device,
@@ -43,6 +44,15 @@ from .trained_model import (
 )
 
 DTYPES = dict(fp16=torch.float16, bf16=torch.bfloat16)
+
+
+def _check_numbers(**numbers: Sequence[float]) -> None:
+    """Refuse numbers out of their ranges."""
+    try:
+        for name, (value, *limits) in numbers.items():
+            check_number(name, value, *limits)
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
 
 
 class WSSSInferencer(MMSegInferencer):
@@ -66,6 +76,8 @@ class WSSSInferencer(MMSegInferencer):
         tta: Test-time augmentation, by ``tta_model`` and ``tta_pipeline`` of the config.
         amp: ``'fp16'`` or ``'bf16'``: half precision where that is safe.
         channels_last: Lay out the weights for the convolutions of GPUs.
+        refine: ``'par'`` or ``'crf'``: make class activation maps follow the colours of the
+            picture, see :class:`~mmwsss.apis.map_refiner.MapRefiner`.
         cfg_options: Overrides of the config by dotted key.
         show_progress: Show a bar on a terminal.
 
@@ -86,6 +98,7 @@ class WSSSInferencer(MMSegInferencer):
         tta: bool = False,
         amp: str | None = None,
         channels_last: bool = False,
+        refine: str | Mapping[str, Any] | None = None,
         cfg_options: Mapping[str, Any] | None = None,
         show_progress: bool = True,
     ) -> None:
@@ -107,6 +120,7 @@ class WSSSInferencer(MMSegInferencer):
         super().__init__(cfg, self.weights, device=device)
         self.show_progress = show_progress
         self.amp = amp
+        self.refiner = None if refine is None else MapRefiner(refine, self.network)
         if channels_last:
             self.model.to(memory_format=torch.channels_last)
 
@@ -136,9 +150,13 @@ class WSSSInferencer(MMSegInferencer):
         """Return what makes a batch; MMEngine's own search for it warns in vain."""
         return pseudo_collate
 
-    def _find(self, inputs: Any, stride: int, tags: Tags | None) -> Pictures:
+    def _find(self, inputs: Any, stride: int, tags: Tags | None, out_dir: str) -> Pictures:
         """Return the pictures that are meant, tagged if there are tags."""
-        pictures = find_pictures(inputs, stride=stride, first=self.num_pred_imgs)
+        # the results of an earlier run are no pictures
+        without = [os.path.join(out_dir, kind) for kind in SUFFIXES] if out_dir else []
+        pictures = find_pictures(inputs, stride=stride, first=self.num_pred_imgs, without=without)
+        for note in pictures.notes if self.show_progress else ():
+            print(note)
         self.num_pred_imgs += sum(source.path is None for source in pictures.sources)
         use_tags(self.network, tags is not None)
         return pictures if tags is None else add_tags(pictures, tags, self.classes.classes)
@@ -151,7 +169,9 @@ class WSSSInferencer(MMSegInferencer):
         with progress_bar() as bar:
             yield from bar.track(pictures, len(pictures), description='pictures')
 
-    def _mask(self, sample: SegDataSample) -> np.ndarray:
+    def _mask(self, image: np.ndarray, sample: SegDataSample) -> np.ndarray:
+        if self.refiner is not None:
+            self.refiner(image, sample)
         small = len(self.classes.classes) <= NUM_COLORS
         indices = sample.pred_sem_seg.data[0]
         return indices.to(torch.uint8 if small else torch.int32).cpu().numpy()
@@ -260,9 +280,8 @@ class WSSSInferencer(MMSegInferencer):
             PredictionError: the model predicts NaN or infinity.
             FileNotFoundError: a picture is gone.
         """
-        if batch_size < 1:
-            raise UsageError(f'batch_size must be at least 1, got {batch_size}.')
-        pictures = self._find(inputs, stride, tags)
+        _check_numbers(batch_size=(batch_size, 1), opacity=(painting.get('opacity', 0.6), 0, 1))
+        pictures = self._find(inputs, stride, tags, os.fspath(out_dir))
         files = None
         if out_dir:
             pictures.check_names()
@@ -279,7 +298,7 @@ class WSSSInferencer(MMSegInferencer):
 
         for batch, data in self.preprocess(missing(), batch_size, broken=broken):
             for one, sample in zip(batch, self._predict(batch, data, broken), strict=False):
-                mask, overlay, name = self._mask(sample), None, one.picture.name
+                mask, overlay, name = self._mask(one.image, sample), None, one.picture.name
                 with naming([one.picture]):
                     if files is not None or return_vis:
                         overlay = paint_mask(one.image, mask, self.classes, **painting)

@@ -3,11 +3,12 @@
 from .affinity_files import AffinityFileError, AffinityScores
 from .emblems import EmblemsSettings, make_emblems
 from .emblems_dataset import EmblemsDataset
-from .image_labels import ImageLabels, LabelFileError, image_id, read_image_labels
+from .image_labels import ImageLabels, LabelFileError, read_image_labels
 from .image_level_coco_dataset import ImageLevelCOCODataset
 from .image_level_dataset import ImageEntry, ImageLevelDataset
 from .image_level_folder_dataset import ImageLevelFolderDataset
 from .image_level_voc_dataset import ImageLevelVOCDataset
+from .image_names import image_id
 from .masks import MaskError, read_mask
 from .palette import voc_palette
 from .pseudo_mask_dataset import PseudoMaskDataset

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmwsss.utils import FileProblemError, atomic_write
+from mmwsss.utils.arrays import read_arrays
 
 VERSION = 1
 SUFFIXES = dict(psa='.npz', irn='.png')
@@ -66,27 +65,15 @@ def read_affinity_scores(
             fit together.
     """
     try:
-        # NumPy leaves a file open that it opened itself and could not read
-        with open(path, 'rb') as file, np.load(file, allow_pickle=False) as data:
-            version = data['version']
-            scores = AffinityScores(data['keys'], data['low'], data['high'])
+        version, *arrays = read_arrays(path, ('version', 'keys', 'low', 'high'))
     except FileNotFoundError:
         raise
-    except (
-        # of a .npy file np.load gives a bare array
-        AttributeError,
-        TypeError,
-        OSError,
-        ValueError,
-        KeyError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except (OSError, ValueError) as error:
         raise AffinityFileError(
             f'{path} is damaged or holds no affinity scores ({error}): delete it and run '
             'tools/make_affinity_labels.py again.'
         ) from error
+    scores = AffinityScores(*arrays)
     if version.shape != () or version != VERSION:
         raise AffinityFileError(
             f'{path} has version {version}, this program reads version {VERSION}: make it again '

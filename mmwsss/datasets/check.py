@@ -10,8 +10,11 @@ from typing import NamedTuple
 
 from prettytable import PrettyTable
 
+from mmwsss.utils import shown
+
 from .check_labels import Finding
 from .decoding import turned_note
+from .folder_files import FolderFiles
 from .image_labels import ImageLabels
 from .image_level_dataset import ImageEntry
 from .masks import IGNORE_INDEX, MaskError, read_mask
@@ -26,6 +29,7 @@ ERRORS = (
     'wrong entry',
     'image without entry',
     'entry without image',
+    'image of a kind that is not read',
     'missing image',
     'unreadable image',
     'missing mask',
@@ -40,6 +44,7 @@ NOTES = (
     'class on every image',
     'mask without a pixel that counts',
     'tags unlike the mask',
+    'file that is not used',
 )
 
 
@@ -158,13 +163,17 @@ def check_entries(entries: Iterable[ImageEntry]) -> list[Finding]:
         other = first.setdefault(entry.image_id, entry)
         if other is not entry:
             places = f' ({other.where} and {entry.where})' if entry.where else ''
-            text = f'{entry.image_id}: {other.img_path} and {entry.img_path}{places}'
+            paths = f'{shown(other.img_path)} and {shown(entry.img_path)}'
+            text = f'{shown(entry.image_id)}: {paths}{places}'
             findings.append(Finding('duplicate entry', text))
     return findings
 
 
 def check_tags(
-    entries: Iterable[ImageEntry], labels: ImageLabels, present: Iterable[str] | None = None
+    entries: Iterable[ImageEntry],
+    labels: ImageLabels,
+    present: Iterable[str] | None = None,
+    files: FolderFiles | None = None,
 ) -> list[Finding]:
     """Find images without entry or tags, and entries without image.
 
@@ -173,6 +182,7 @@ def check_tags(
         labels: The labels.
         present: Ids of all images that there are, more than those of the data set where it is
             a split; None: entries are not looked up.
+        files: Of the folder of the images, to tell those that are not read.
 
     Returns:
         The findings.
@@ -184,7 +194,10 @@ def check_tags(
     ]
     if present is not None:
         known = {*names, *present}
-        findings += [Finding('entry without image', name) for name in labels if name not in known]
+        for name in (name for name in labels if name not in known):
+            path = files.unused(name) if files else None
+            kind = 'entry without image' if path is None else 'image of a kind that is not read'
+            findings.append(Finding(kind, shown(path or name)))
     return findings
 
 
@@ -251,6 +264,7 @@ def check_dataset(
     *,
     labels: ImageLabels | None = None,
     present: Iterable[str] | None = None,
+    files: FolderFiles | None = None,
     read: Callable[[Sequence[ImageEntry]], Iterable[ImageReport]] | None = None,
 ) -> DatasetReport:
     """Check the images of a data set, their masks and their labels.
@@ -260,6 +274,7 @@ def check_dataset(
         classes: Class names, background first.
         labels: The labels; None: there are none to check.
         present: As in :func:`check_tags`.
+        files: As in :func:`check_tags`.
         read: Gives the report of each image; default: :func:`check_image`, one after another.
 
     Returns:
@@ -276,7 +291,7 @@ def check_dataset(
         report.masked = Counter(k for item in reports for k in item.mask_indices or ())
     report.findings += check_mask_values(reports)
     if labels is not None:
-        report.findings += check_tags(entries, labels, present)
+        report.findings += check_tags(entries, labels, present, files)
         report.findings += compare_masks(entries, reports, labels, classes)
         names = {entry.image_id for entry in entries}
         report.findings += constant_tags(names, labels, classes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .image_labels import ImageLabels, LabelFileError, image_id, read_image_labels
-from .label_readers import is_instances
-from .label_readers.common import LabelTable, read_text
+from .folder_files import list_folder
+from .image_labels import ImageLabels, LabelFileError, read_image_labels
+from .image_names import ImageNames
+from .label_readers import files_of_images, is_instances
+from .label_readers.common import LabelTable, parse_json, read_text
 from .label_readers.csv_file import _check_fields, _header, _label_pattern
 
 
@@ -149,14 +150,29 @@ def _search_file(path: Path, table: LabelTable, classes: Sequence[str]) -> list[
         return list(_add_entries(_csv_entries(path, classes), table))
     if path.suffix.lower() == '.json':
         try:
-            content = json.loads(read_text(path), object_pairs_hook=_Pairs)
-        except json.JSONDecodeError:
+            content = parse_json(path, _Pairs)
+        except LabelFileError:
             return []
         if is_instances(content):
             return list(_add_instances(content, table))
         if isinstance(content, _Pairs):
             return list(_add_entries(_json_entries(content), table))
     return []
+
+
+def files_without_image(path: str | os.PathLike[str], images: ImageNames) -> list[str]:
+    """Return the names of the files in a folder of labels that belong to none of the images.
+
+    Args:
+        path: Any source; a file has none.
+        images: The images.
+    """
+    if not os.path.isdir(path):
+        return []
+    kinds = (list_folder(path, (suffix,)) for suffix in ('.xml', '.png'))
+    files = next((files for files in kinds if files.names), None)
+    names = files.images.of.values() if files else ()
+    return [name for name in names if images.find(name) is None]
 
 
 def collect_labels(
@@ -184,13 +200,13 @@ def collect_labels(
         first = Finding('unusable label source', str(error))
     labels: ImageLabels = {}
     if path.is_dir():
-        present = sorted(
-            file.stem for suffix in ('xml', 'png') for file in path.glob(f'*.{suffix}')
-        )
-        wanted = present if images is None else [image_id(image) for image in images]
+        present = [
+            name for suffix in ('.xml', '.png') for name in files_of_images(path, suffix, None)
+        ]
+        wanted = present if images is None else list(ImageNames(images).of.values())
         findings = list(_search_folder(path, classes, wanted, labels)) if wanted else []
         return labels, findings or [first]
-    table = LabelTable(path, classes)
+    table = LabelTable(path, classes, images)
     try:
         findings = _search_file(path, table, classes)
     except (LabelFileError, csv.Error, AttributeError):

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmseg.datasets import PascalVOCDataset
 
 from .image_level_coco_dataset import COCO_CLASSES
-from .label_readers.common import BACKGROUND_NAMES, LabelFileError, read_text
+from .imagenet_classes import imagenet_classes
+from .label_readers.common import (
+    BACKGROUND_NAMES,
+    LabelFileError,
+    parse_json,
+    read_text,
+    text_lines,
+)
 
+# ImageNet's are read when they are asked for
 KNOWN = {'voc': tuple(PascalVOCDataset.METAINFO['classes']), 'coco': COCO_CLASSES}
 
 
 def _file_classes(path: Path) -> list[str]:
     """Return the names in a file: one a line, or a JSON list."""
-    text = read_text(path)
     if path.suffix.lower() != '.json':
-        return [line.strip() for line in text.splitlines() if line.strip()]
-    try:
-        names = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise LabelFileError(f'{path}: not valid JSON ({error}): write ["dog", "cat"].') from error
+        return [line.strip() for line in text_lines(read_text(path)) if line.strip()]
+    names = parse_json(path)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise LabelFileError(f'{path}: not a list of class names: write ["dog", "cat"].')
     return names
@@ -32,8 +35,8 @@ def class_names(words: Sequence[str]) -> tuple[str, ...]:
     """Return class names, background first.
 
     Args:
-        words: ``['voc']``, ``['coco']``, a file (one name a line, or a JSON list), or the names.
-            The background is put first where it is not.
+        words: ``['voc']``, ``['coco']``, ``['imagenet']``, a file (one name a line, or a JSON
+            list), or the names. The background is put first where it is not.
 
     Raises:
         LabelFileError: the file cannot be read, no class is named, or one is named twice.
@@ -46,6 +49,8 @@ def class_names(words: Sequence[str]) -> tuple[str, ...]:
     """
     if len(words) == 1 and words[0] in KNOWN:
         return KNOWN[words[0]]
+    if list(words) == ['imagenet']:
+        return ('background', *(names[0] for names in imagenet_classes()))
     names = list(words)
     if len(words) == 1 and Path(words[0]).suffix.lower() in ('.txt', '.json', '.csv'):
         names = _file_classes(Path(words[0]))

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .class_palettes import write_mask_file
-from .label_readers import LabelFileError, image_id
+from .image_names import image_id
+from .label_readers import LabelFileError
 from .masks import IGNORE_INDEX
 
 BoolMask = NDArray[np.bool_]

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mmwsss.utils import atomic_write, remove_stale
+from mmwsss.utils import atomic_write, read_content, remove_stale
 from mmwsss.utils.progress import track
 
 from .emblems_scene import draw_scene
@@ -163,7 +163,7 @@ def read_description(root: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(root) / DESCRIPTION
     try:
-        text = path.read_text(encoding='utf-8')
+        text = read_content(path)
     except OSError as error:
         raise FileNotFoundError(
             f'{path} cannot be read ({error.strerror}): draw the data set with '

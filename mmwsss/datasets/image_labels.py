@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from .folder_files import list_folder
 from .label_readers import (
     LabelFileError,
-    image_id,
     read_csv_labels,
     read_json_labels,
     read_mask_labels,
@@ -24,8 +24,8 @@ _READERS = {'.csv': read_csv_labels, '.json': read_json_labels, '.npy': read_npy
 def _reader(path: Path) -> Callable[..., ImageLabels]:
     """Choose the reader by the kind of path."""
     if path.is_dir():
-        for pattern, reader in (('*.xml', read_voc_xml), ('*.png', read_mask_labels)):
-            if next(path.glob(pattern), None) is not None:
+        for suffix, reader in (('.xml', read_voc_xml), ('.png', read_mask_labels)):
+            if list_folder(path, (suffix,)).names:
                 return reader
         raise LabelFileError(
             f'{path}: a folder without VOC annotations (.xml) or masks (.png): give a folder of '
@@ -78,8 +78,8 @@ def read_image_labels(
             line or entry, and class.
     """
     path = Path(path)
-    wanted = None if images is None else [image_id(image) for image in images]
+    wanted = None if images is None else [os.fspath(path) for path in images]
     return _reader(path)(path, classes, wanted)
 
 
-__all__ = ['ImageLabels', 'LabelFileError', 'image_id', 'read_image_labels']
+__all__ = ['ImageLabels', 'LabelFileError', 'read_image_labels']

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import os.path as osp
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,12 @@ from typing import Any
 from mmengine import fileio
 from mmseg.registry import DATASETS
 
-from .image_labels import ImageLabels, LabelFileError, image_id, read_image_labels
-from .label_readers.common import BACKGROUND_NAMES, IMAGE_SUFFIXES, short_list
+from mmwsss.utils import FileProblemError, read_content, short_list, shown
+
+from .folder_files import FolderFiles, list_folder
+from .image_labels import ImageLabels, LabelFileError, read_image_labels
+from .image_names import IMAGE_SUFFIXES, image_id
+from .label_readers.common import BACKGROUND_NAMES, text_lines
 from .numbered_dataset import NumberedDataset
 
 
@@ -26,16 +31,18 @@ class ImageEntry:
         seg_map_path: Path of its mask, where the data set is configured with masks. Nothing in
             a data set opens it.
         where: Line of the split file, for errors.
+        name: Of the image, where :class:`~.image_names.ImageNames` tells it by its folders.
     """
 
     img_path: str
     seg_map_path: str | None = None
     where: str = ''
+    name: str = ''
 
     @property
     def image_id(self) -> str:
-        """Name of the image without folder and extension."""
-        return image_id(self.img_path)
+        """Name of the image, by default without folder and extension."""
+        return self.name or image_id(self.img_path)
 
 
 def read_split(path: str, backend_args: dict | None = None) -> list[tuple[str, str]]:
@@ -50,16 +57,41 @@ def read_split(path: str, backend_args: dict | None = None) -> list[tuple[str, s
 
     Raises:
         FileNotFoundError: no such file.
+        FileProblemError: it is no text.
     """
     try:
-        content = fileio.get(path, backend_args=backend_args)
+        content = read_content(path, backend_args)
     except OSError as error:
         raise FileNotFoundError(
             f'split file {path} cannot be read ({error.strerror or error}): set ann_file to a '
             'text file with the name of one image a line.'
         ) from error
-    lines = enumerate(content.decode('utf-8-sig').splitlines(), start=1)
+    # names are those of the file system, whatever their encoding
+    text = content.removeprefix(b'\xef\xbb\xbf').decode(errors='surrogateescape')
+    if '\0' in text:
+        raise FileProblemError(
+            f'split file {shown(path)} is no text file: save it as UTF-8, the name of one image a '
+            'line.'
+        )
+    lines = enumerate(text_lines(text), start=1)
     return [(line.strip(), f'line {number}') for number, line in lines if line.strip()]
+
+
+def line_image(line: str) -> str:
+    """Return the image of a line of VOC's lists, which may name a mask or a sign behind it.
+
+    Args:
+        line: Of a split.
+
+    Example:
+        >>> line_image('/JPEGImages/a.jpg /SegmentationClassAug/a.png'), line_image('my dog')
+        ('/JPEGImages/a.jpg', 'my dog')
+        >>> line_image('2008_000008 -1')
+        '2008_000008'
+    """
+    extension = '|'.join(re.escape(suffix) for suffix in IMAGE_SUFFIXES)
+    paths = re.fullmatch(rf'(.*/.*(?:{extension})|\S*/\S+)\s+\S*/.*', line, re.IGNORECASE)
+    return paths[1].rstrip() if paths else re.sub(r'\s+-?[01]$', '', line)
 
 
 @DATASETS.register_module()
@@ -112,6 +144,7 @@ class ImageLevelDataset(NumberedDataset):
                 'weak labels compete with: leave it False.'
             )
         self.image_labels = str(image_labels or '')
+        self._masks: dict[str, FolderFiles] = {}
         prefix = {'img_path': '', **(data_prefix or {})}
         prefix = {key: folder for key, folder in prefix.items() if folder is not None}
         super().__init__(ann_file=ann_file, data_prefix=prefix, **kwargs)
@@ -190,9 +223,21 @@ class ImageLevelDataset(NumberedDataset):
         stem, suffix = osp.splitext(name)
         if suffix.lower() not in IMAGE_SUFFIXES:
             stem, suffix = name, self.img_suffix
+        path = osp.join(self.data_prefix['img_path'], stem + suffix)
+        return ImageEntry(path, self._mask_path(stem), where)
+
+    def _mask_path(self, stem: str) -> str | None:
+        """Return the mask of an image, by the rule of names where it is not named as the image."""
         folder = self.data_prefix.get('seg_map_path')
-        mask = None if folder is None else osp.join(folder, stem + self.seg_map_suffix)
-        return ImageEntry(osp.join(self.data_prefix['img_path'], stem + suffix), mask, where)
+        if folder is None:
+            return None
+        path = osp.join(folder, stem + self.seg_map_suffix)
+        if self.backend_args is not None or osp.isfile(path) or not osp.isdir(folder):
+            return path
+        if folder not in self._masks:
+            self._masks[folder] = list_folder(folder, (self.seg_map_suffix,))
+        found = self._masks[folder].images.path_of(stem)
+        return path if found is None else osp.join(folder, found)
 
     def read_labels(self, entries: list[ImageEntry]) -> ImageLabels:
         """Return the labels of the source, by image id, over ``source_classes``.
@@ -281,13 +326,13 @@ class ImageLevelDataset(NumberedDataset):
             )
         first: dict[str, ImageEntry] = {}
         for entry in entries:
-            other = first.setdefault(entry.image_id, entry)
+            other = first.setdefault(image_id(entry.img_path), entry)
             if other is not entry:
                 places = f' ({other.where} and {entry.where})' if entry.where else ''
                 raise ValueError(
                     f'{type(self).__name__}: {self._split_name()} names {entry.image_id!r} twice'
-                    f'{places}, {other.img_path} and {entry.img_path}: keep one, since results are '
-                    'stored under the name of the image.'
+                    f'{places}, {shown(other.img_path)} and {shown(entry.img_path)}: keep one, '
+                    'since results are stored under the name of the image.'
                 )
         if self.backend_args is None:
             self._check_files(entry.img_path for entry in entries)

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import os.path as osp
 from collections.abc import Mapping
 from typing import Any
 
 from mmseg.registry import DATASETS
 
-from .image_labels import ImageLabels, LabelFileError, image_id, read_image_labels
+from mmwsss.utils import short_list
+
+from .class_names import class_names
+from .folder_files import FolderFiles, list_folder
+from .image_labels import ImageLabels, LabelFileError, read_image_labels
 from .image_level_dataset import ImageEntry, ImageLevelDataset
-from .label_readers.common import IMAGE_SUFFIXES, short_list
 from .palette import voc_palette
-
-
-def list_image_files(folder: str) -> list[str]:
-    """Return the images in a folder and below it, sorted, relative to it, hidden ones not.
-
-    Args:
-        folder: The folder.
-    """
-    found = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith('.')]
-        relative = osp.relpath(parent, folder)
-        found += [
-            osp.normpath(osp.join(relative, name)).replace(os.sep, '/')
-            for name in files
-            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.')
-        ]
-    return sorted(found)
 
 
 @DATASETS.register_module()
@@ -55,8 +39,8 @@ class ImageLevelFolderDataset(ImageLevelDataset):
             :func:`~mmwsss.datasets.read_image_labels` reads. With ``test_mode=True`` it may be
             left out: pictures of which nothing is known, to be predicted.
         data_prefix: Folders, as in :class:`ImageLevelDataset`; ``img_path`` is ``images``.
-        metainfo: ``dict(classes=('background', ...))``; where there is no ``palette``, the
-            colours are those of VOC.
+        metainfo: ``dict(classes=('background', ...))``, or ``dict(classes='imagenet')`` for its
+            1,000 classes; where there is no ``palette``, the colours are those of VOC.
         **kwargs: Arguments of :class:`ImageLevelDataset`.
 
     Raises:
@@ -73,15 +57,18 @@ class ImageLevelFolderDataset(ImageLevelDataset):
         metainfo: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        self._files: dict[str, str] = {}
+        self._files = FolderFiles('', [], {})
         prefix = {'img_path': 'images', **(data_prefix or {})}
         # the colours of pseudo masks, where MMSeg would draw some
-        palette = voc_palette(len((metainfo or {}).get('classes') or ()))
+        meta = dict(metainfo or {})
+        if meta.get('classes') == 'imagenet':
+            meta['classes'] = class_names(['imagenet'])
+        palette = voc_palette(len(meta.get('classes') or ()))
         super().__init__(
             ann_file=ann_file,
             image_labels=image_labels,
             data_prefix=prefix,
-            metainfo={'palette': palette, **(metainfo or {})},
+            metainfo={'palette': palette, **meta},
             **kwargs,
         )
 
@@ -93,22 +80,20 @@ class ImageLevelFolderDataset(ImageLevelDataset):
                 f'{type(self).__name__}: the folder {folder} does not exist: check data_root and '
                 "data_prefix['img_path']."
             )
-        names = list_image_files(folder)
-        self._files = {image_id(name): name for name in names}
+        masks = self.data_prefix.get('seg_map_path')
+        self._files = list_folder(folder, without=[masks] if masks else [])
         if not self.ann_file:
-            return [self.make_entry(name) for name in names]
+            return [self.make_entry(name) for name in self._files.names]
         return super().list_images()
 
     def make_entry(self, name: str, where: str = '') -> ImageEntry:
-        """Return the paths of an image; a name without extension is looked up in the folder.
+        """Return the paths of an image; its name is looked up in the folder.
 
         Args:
             name: Name within the image folder.
             where: Line of the split file.
         """
-        if not name.lower().endswith(IMAGE_SUFFIXES):
-            name = self._files.get(image_id(name), name)
-        return super().make_entry(name, where)
+        return super().make_entry(self._files.images.path_of(name) or name, where)
 
     def read_labels(self, entries: list[ImageEntry]) -> ImageLabels:
         """Return the labels by image id.
@@ -120,12 +105,17 @@ class ImageLevelFolderDataset(ImageLevelDataset):
             LabelFileError: an entry has no image.
         """
         path = self.labels_path()
-        labels = read_image_labels(path, self.source_classes, images=self._files)
-        orphans = [name for name in labels if name not in self._files]
+        files = self._files.images
+        labels = read_image_labels(path, self.source_classes, images=self._files.names)
+        known = set(files.of.values())
+        orphans = [name for name in labels if name not in known]
         if orphans:
             raise LabelFileError(
                 f'{path}: {len(orphans)} of {len(labels)} entries have no image in '
                 f'{self.data_prefix["img_path"]} ({short_list(orphans)}): add the images or take '
-                'the entries out.'
+                f'the entries out.{self._files.hint()}'
             )
-        return labels
+        folder = self.data_prefix['img_path']
+        names = {osp.join(folder, path): name for path, name in files.of.items()}
+        pairs = [(entry.image_id, names.get(entry.img_path)) for entry in entries]
+        return {image: labels[name] for image, name in pairs if name in labels}

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from mmseg.datasets import PascalVOCDataset
 from mmseg.registry import DATASETS
 
-from .image_level_dataset import ImageEntry, ImageLevelDataset, read_split
+from .image_level_dataset import ImageEntry, ImageLevelDataset, line_image, read_split
 
 _AUG_NAMES = ('train_aug', 'trainaug', 'train+aug')
 _SPLIT_FOLDERS = (
@@ -128,8 +128,9 @@ class ImageLevelVOCDataset(ImageLevelDataset):
         Raises:
             ValueError: the line has more than one word and they are no paths.
         """
-        image, *rest = name.split()
-        if len(rest) > 1 or (rest and '/' not in image):
+        image = line_image(name)
+        rest = name[len(image) :].split(maxsplit=1)
+        if (rest and '/' not in image) or len(line_image(image)) < len(image):
             raise ValueError(
                 f'{type(self).__name__}: {where} is {name[:80]!r} where "2007_000032" or '
                 '"/JPEGImages/2007_000032.jpg /SegmentationClassAug/2007_000032.png" is expected: '
@@ -141,7 +142,8 @@ class ImageLevelVOCDataset(ImageLevelDataset):
         if '/' in image:
             path = osp.join(root, image.lstrip('/'))
         if mask is not None and osp.basename(osp.dirname(mask)) in (_MASKS, _AUG_MASKS):
-            mask = osp.join(root, rest[0].lstrip('/')) if rest else self._official_mask(mask)
+            named = rest[0].strip().lstrip('/') if rest else ''
+            mask = osp.join(root, named) if rest else self._official_mask(mask)
         return ImageEntry(path, mask, where)
 
     def _official_mask(self, path: str) -> str:

@@ -11,14 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
-from mmwsss.utils import atomic_write
+from mmwsss.utils import atomic_write, shown
 
 from .image_labels import ImageLabels, LabelFileError
 
 
+def _is_text(name: str) -> bool:
+    return not any('\ud800' <= character <= '\udfff' for character in name)
+
+
 def _json(labels: ImageLabels, names: Sequence[str]) -> bytes:
     lines = [
-        f'{json.dumps(image, ensure_ascii=False)}: '
+        # bytes that are no UTF-8 have to be escaped
+        f'{json.dumps(image, ensure_ascii=not _is_text(image))}: '
         f'{json.dumps([names[k] for k in indices], ensure_ascii=False)}'
         for image, indices in labels.items()
     ]
@@ -30,6 +35,11 @@ def _csv(labels: ImageLabels, names: Sequence[str]) -> bytes:
     separator = next((c for c in ';|,' if not any(c in name for name in names)), None)
     if separator is None:
         raise LabelFileError('class names hold ";", "|" and ",": write JSON instead of CSV.')
+    if foreign := [image for image in labels if not _is_text(image)]:
+        raise LabelFileError(
+            f'image {shown(foreign[0])}: its name is no UTF-8, which CSV files are: rename it, or '
+            'write JSON.'
+        )
     text = io.StringIO(newline='')
     writer = csv.writer(text, lineterminator='\n')
     writer.writerow(['image', 'labels'])

@@ -7,11 +7,10 @@ import os
 import warnings
 
 import numpy as np
-from mmengine import fileio
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmwsss.utils import FileProblemError
+from mmwsss.utils import FileProblemError, read_content
 
 from .decoding import decoding_problem
 
@@ -86,7 +85,7 @@ def read_mask(
     path = os.fspath(path)
     check_num_classes(num_classes or 0, f'mask {path}')
     try:
-        content = fileio.get(path, backend_args=backend_args)
+        content = read_content(path, backend_args)
     except OSError as error:
         raise MaskError(
             f'mask {path} cannot be read ({error.strerror or error}): check data_root and '

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import os.path as osp
 from collections.abc import Mapping
 from typing import Any
 
 from mmseg.registry import DATASETS
 
-from .image_labels import image_id
-from .label_readers import short_list
+from mmwsss.utils import short_list
+
+from .folder_files import list_folder
+from .image_names import ImageNames
 from .masks import check_num_classes
 from .numbered_dataset import NumberedDataset
 
@@ -63,19 +64,20 @@ class PseudoMaskDataset(NumberedDataset):
                 "them with tools/make_pseudo_masks.py, or set data_prefix['seg_map_path'] to their "
                 'folder.'
             )
-        present = set(os.listdir(folder))
-        data_list, missing = [], []
-        for index in range(len(self.images)):
-            data_info = self.images.get_data_info(index)
-            name = image_id(data_info['img_path']) + self.seg_map_suffix
-            if name not in present:
-                missing.append(name)
+        files = list_folder(folder, (self.seg_map_suffix,))
+        data_list = [self.images.get_data_info(index) for index in range(len(self.images))]
+        names = ImageNames(data_info['img_path'] for data_info in data_list)
+        masks = files.of(names)
+        missing = []
+        for data_info in data_list:
+            name = names.of[data_info['img_path']]
+            if name not in masks:
+                missing.append(name + self.seg_map_suffix)
             data_info.update(
-                seg_map_path=osp.join(folder, name),
+                seg_map_path=masks.get(name),
                 num_classes=len(self.metainfo['classes']),
                 label_map=None,
             )
-            data_list.append(data_info)
         if missing:
             raise FileNotFoundError(
                 f'{type(self).__name__}: {len(missing)} of {len(data_list)} images have no pseudo '

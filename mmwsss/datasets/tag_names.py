@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from mmwsss.utils import short_list
+
 from .check_labels import _csv_entries, _json_entries, _Pairs
-from .image_labels import LabelFileError, image_id
-from .label_readers import is_instances, short_list
-from .label_readers.common import BACKGROUND_NAMES, read_text
+from .folder_files import list_folder
+from .image_labels import LabelFileError
+from .label_readers import files_of_images, is_instances
+from .label_readers.common import BACKGROUND_NAMES, parse_json
 from .label_readers.voc_xml import _object_names
 
 # a name, and the line, entry or file that it stands in
@@ -30,8 +32,8 @@ def _csv_names(path: Path) -> Iterator[Place]:
 
 def _json_names(path: Path) -> Iterator[Place]:
     try:
-        content = json.loads(read_text(path), object_pairs_hook=_Pairs)
-    except json.JSONDecodeError:
+        content = parse_json(path, _Pairs)
+    except LabelFileError:
         # as above
         return
     if is_instances(content):
@@ -47,10 +49,7 @@ def _json_names(path: Path) -> Iterator[Place]:
 
 
 def _xml_names(path: Path, images: Iterable[str] | None) -> Iterator[Place]:
-    wanted = None if images is None else {image_id(image) for image in images}
-    for file in sorted(path.glob('*.xml')):
-        if wanted is not None and file.stem not in wanted:
-            continue
+    for file in files_of_images(path, '.xml', images).values():
         try:
             yield from ((name, file.name) for name in _object_names(file))
         except LabelFileError:
@@ -59,7 +58,7 @@ def _xml_names(path: Path, images: Iterable[str] | None) -> Iterator[Place]:
 
 def _places(path: Path, images: Iterable[str] | None) -> Iterator[Place]:
     """Yield every name with its place, as far as the source can be read."""
-    if path.is_dir() and next(path.glob('*.xml'), None) is not None:
+    if path.is_dir() and list_folder(path, ('.xml',)).names:
         return _xml_names(path, images)
     if path.suffix.lower() == '.csv':
         return _csv_names(path)

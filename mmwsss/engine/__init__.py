@@ -1,6 +1,6 @@
 """What drives a training: optimiser groups and hooks."""
 
-from .hooks import ExactResumeHook, FreezeHook
+from .hooks import ExactResumeHook, FreezeHook, RandomStartHook
 from .optimizers import WeakOptimWrapperConstructor
 
-__all__ = ['ExactResumeHook', 'FreezeHook', 'WeakOptimWrapperConstructor']
+__all__ = ['ExactResumeHook', 'FreezeHook', 'RandomStartHook', 'WeakOptimWrapperConstructor']

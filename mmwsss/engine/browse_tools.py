@@ -15,6 +15,7 @@ from mmwsss.engine.cam_tasks import find_images
 from mmwsss.engine.evaluate_folders import evaluate_maps
 from mmwsss.engine.launch import UsageError
 from mmwsss.engine.pipeline.results import RESULTS
+from mmwsss.utils import read_utf8
 from mmwsss.visualization.cam_rows import Column, ImageFiles
 from mmwsss.visualization.report_data import KINDS, MAPS, SUFFIXES
 from mmwsss.visualization.report_pictures import files_by_name
@@ -49,7 +50,7 @@ def read_results(work_dir: str) -> dict[str, Any]:
     """
     path = Path(work_dir, RESULTS)
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = json.loads(read_utf8(path))
         content['stages'].items()
     except FileNotFoundError as error:
         raise UsageError(

@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmwsss.datasets import image_id
-from mmwsss.datasets.image_level_folder_dataset import list_image_files
-from mmwsss.datasets.label_readers import short_list
+from mmwsss.datasets.folder_files import list_folder
+from mmwsss.datasets.image_names import ImageNames
 from mmwsss.engine.launch import UsageError
 from mmwsss.engine.mask_tools import make_folder, work_through
-from mmwsss.utils import remove_stale
+from mmwsss.utils import remove_stale, short_list
 
 
 class CAMTask(NamedTuple):
@@ -56,30 +55,33 @@ def take_share(tasks: list[CAMTask], share: Sequence[int]) -> list[CAMTask]:
     return tasks[number::total]
 
 
-def find_images(folder: str, wanted: Sequence[str]) -> dict[str, str]:
+def find_images(
+    folder: str, wanted: Sequence[str], *, without: Sequence[str] = ()
+) -> dict[str, str]:
     """Return the path of each wanted image.
 
     Args:
         folder: Searched with its subfolders.
         wanted: Names without extension.
+        without: Folders in it that hold no images.
 
     Raises:
-        UsageError: an image is missing, or there are several of that name.
+        UsageError: an image is missing.
+        ImageNameError: there are several of that name.
     """
-    found: dict[str, list[str]] = {name: [] for name in wanted}
-    for path in list_image_files(folder):
-        if (name := image_id(path)) in found:
-            found[name].append(os.path.join(folder, path))
-    missing = [name for name, paths in found.items() if not paths]
+    if not os.path.isdir(folder):
+        raise UsageError(f'--images {folder}: there is no such folder; check the path.')
+    files = list_folder(folder, without=without)
+    names = ImageNames(wanted)
+    found = files.of(names)
+    missing = [name for name in wanted if names.of[name] not in found]
     if missing:
         raise UsageError(
             f'{folder} lacks the images of {len(missing)} of {len(wanted)} files of maps '
             f'({short_list(missing)}): give --images the folder that the maps were made of.'
+            f'{files.hint()}'
         )
-    for paths in found.values():
-        if len(paths) > 1:
-            raise UsageError(f'{paths[0]} and {paths[1]} have the same name: rename one.')
-    return {name: paths[0] for name, paths in found.items()}
+    return {name: found[names.of[name]] for name in wanted}
 
 
 def find_cam_tasks(cam_dir: str, images: str, out_dir: str, suffix: str) -> list[CAMTask]:
@@ -96,14 +98,14 @@ def find_cam_tasks(cam_dir: str, images: str, out_dir: str, suffix: str) -> list
     """
     if Path(out_dir).resolve() == Path(cam_dir).resolve():
         raise UsageError(f'--out-dir {out_dir} is the folder of the maps; choose another one.')
-    cams = {path.stem: path for path in sorted(Path(cam_dir).glob('[!.]*.npz'))}
+    cams = list_folder(cam_dir, ('.npz',)).paths() if os.path.isdir(cam_dir) else {}
     if not cams:
         raise UsageError(
             f'{cam_dir} holds no maps (.npz): make them with tools/make_cams.py --out-dir.'
         )
-    paths = find_images(images, list(cams))
+    paths = find_images(images, list(cams), without=[cam_dir, out_dir])
     return [
-        CAMTask(str(cam), paths[name], str(Path(out_dir) / (name + suffix)))
+        CAMTask(cam, paths[name], str(Path(out_dir) / (name + suffix)))
         for name, cam in cams.items()
     ]
 

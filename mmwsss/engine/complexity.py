@@ -118,9 +118,12 @@ def build_empty(cfg: Config) -> nn.Module:
         cfg: Config of a model; it is not changed.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
+    settings = without_sync_norm(cfg.model.to_dict())
+    if settings.get('backbone', {}).get('type') == 'TIMMBackbone':
+        settings['backbone']['pretrained'] = False  # timm would download weights
     with warnings.catch_warnings(), torch.device('meta'), _RealLinspace():
         warnings.simplefilter('ignore')  # MMSegmentation's heads warn of their own defaults
-        model = MODELS.build(without_sync_norm(cfg.model.to_dict()))
+        model = MODELS.build(settings)
     return model.eval()
 
 

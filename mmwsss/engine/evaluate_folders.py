@@ -6,20 +6,20 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmwsss.datasets import image_id
-from mmwsss.datasets.image_level_dataset import read_split
-from mmwsss.datasets.label_readers import short_list
+from mmwsss.datasets.folder_files import FolderFiles, list_folder
+from mmwsss.datasets.image_level_dataset import line_image, read_split
+from mmwsss.datasets.image_names import ImageNames, image_name
 from mmwsss.engine.launch import UsageError
 from mmwsss.engine.mask_tools import work_through
 from mmwsss.evaluation.cam_curve import DEFAULT_THRESHOLDS, CAMCurve, cam_curve
 from mmwsss.evaluation.cam_scores import count_cam_file, curve_figures, sum_counts
 from mmwsss.evaluation.mask_scores import count_files, mask_figures, truth_note
+from mmwsss.utils import short_list
 
 Folder = str | os.PathLike[str]
 
@@ -34,8 +34,8 @@ def read_names(path: Folder) -> list[str]:
         UsageError: the file is missing or empty, or names an image twice.
     """
     try:
-        names = [image_id(line) for line, _ in read_split(os.fspath(path))]
-    except (OSError, UnicodeDecodeError) as error:
+        names = [image_name(line_image(line)) for line, _ in read_split(os.fspath(path))]
+    except OSError as error:
         raise UsageError(
             f'{path} cannot be read; give a text file with the name of one image a line.'
         ) from error
@@ -48,12 +48,15 @@ def read_names(path: Folder) -> list[str]:
     return names
 
 
-def _list_files(folder: Folder, kind: str, suffix: str) -> dict[str, str]:
-    """Return the files of a folder by the name of the image."""
-    found = {path.stem: str(path) for path in sorted(Path(folder).glob(f'[!.]*{suffix}'))}
-    if not found:
-        raise UsageError(f'{folder} holds no {kind} ({suffix}); check the path.')
-    return found
+def _list_files(folder: Folder, kind: str, suffix: str) -> FolderFiles:
+    """Return the files of a folder and its subfolders, and say which are not used."""
+    files = list_folder(folder, (suffix,)) if os.path.isdir(folder) else None
+    if files is None or not files.names:
+        hint = files.hint(kind) if files else ''
+        raise UsageError(f'{folder} holds no {kind} ({suffix}); check the path.{hint}')
+    if note := files.note(kind):
+        print(note)
+    return files
 
 
 def _find_pairs(
@@ -62,15 +65,22 @@ def _find_pairs(
     """Return the paths of what is compared with which true mask."""
     preds = _list_files(pred_dir, kind, suffix)
     targets = _list_files(gt_dir, 'masks', '.png')
-    wanted = sorted(preds | targets) if names is None else names
-    for folder, there, what in ((pred_dir, preds, kind), (gt_dir, targets, 'masks')):
-        missing = [name for name in wanted if name not in there]
+    advice = 'make them' if names else 'make them, or name the images with --split'
+    others: list[str] = []
+    if names is None:
+        names = list(preds.images.paths)
+        others = [name for name in targets.images.paths if preds.images.find(name) is None]
+    images = ImageNames([*names, *others])
+    found = preds.of(images), targets.of(images)
+    wanted = sorted(dict.fromkeys(images.of.values()))
+    for files, paths, what in ((preds, found[0], kind), (targets, found[1], 'masks')):
+        missing = [name for name in wanted if name not in paths]
         if missing:
             raise UsageError(
-                f'{folder} lacks {len(missing)} of {len(wanted)} {what} ({short_list(missing)}): '
-                f'{"make them, or name the images with --split" if names is None else "make them"}.'
+                f'{files.folder} lacks {len(missing)} of {len(wanted)} {what} '
+                f'({short_list(missing)}): {advice}.'
             )
-    return [(preds[name], targets[name]) for name in wanted]
+    return [(found[0][name], found[1][name]) for name in wanted]
 
 
 def _check_truth(true: NDArray[np.int64], gt_dir: Folder) -> None:

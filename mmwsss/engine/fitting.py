@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from mmwsss.datasets.label_readers import short_list
+from mmwsss.utils import short_list
 
 from .launch import UsageError
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import gc
+import io
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from mmwsss.compat import CheckpointError
 from mmwsss.utils import user_sentence
 from mmwsss.utils.processes import die_with_parent
 
+from .config_keys import mistyped_names, wrong_key
+
+INTERRUPTED = 130  # status of a process that Ctrl-C ended, as shells tell it
 SYNC_NORMS = ('SyncBN', 'SyncBatchNorm', 'MMSyncBN', 'torch.nn.SyncBatchNorm')
 
 
@@ -60,14 +64,22 @@ def run_tool(
 ) -> None:
     """Parse the command line and run a tool; a wrong call ends with one sentence and status 2.
 
-    A tool whose output goes to a program that has ended, as in ``| head``, ends silently, too, with
-    status 1.
+    Ctrl-C ends it with one line and status 130. A tool whose output goes to a program that has
+    ended, as in ``| head``, ends silently, too, with status 1.
 
     Args:
         parser: Parser of the tool.
         run: What the tool does with the parsed arguments.
         argv: Arguments, those of the process by default.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # names need not be of the encoding of the terminal, nor of any
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
+    # argparse would print all options before
+    parser.error = lambda message: parser.exit(  # type: ignore[method-assign]
+        2, f'{parser.prog}: {message}; --help lists the options.\n'
+    )
     try:
         args = parser.parse_args(argv)
     except ValueError:  # of DictAction, on a word without '='
@@ -82,6 +94,8 @@ def run_tool(
         if not _output_is_closed():
             raise
         parser.exit(1)
+    except KeyboardInterrupt:
+        parser.exit(INTERRUPTED, f'{parser.prog}: interrupted; what is finished stays.\n')
     except (UsageError, CheckpointError) as error:
         parser.exit(2, f'{parser.prog}: {error}\n')
     except Exception as error:
@@ -120,11 +134,35 @@ def _read_config(path: str) -> Config:
     raise UsageError(f'The config {path} cannot be read: {problem}.')
 
 
-def load_config(args: argparse.Namespace) -> Config:
+def merge_options(
+    cfg: Config, options: Mapping[str, Any], path: str, known: Collection[str] = ()
+) -> None:
+    """Set entries of a config.
+
+    Args:
+        cfg: The config, changed in place.
+        options: By dotted key.
+        path: Of the config, for errors.
+        known: Names of the first level, where it is no config of MMEngine.
+
+    Raises:
+        UsageError: an option does not fit the config.
+    """
+    for key in options:
+        if problem := wrong_key(str(key), cfg, known):
+            raise UsageError(f'--cfg-options {key} does not fit {path}: {problem}.')
+    try:
+        cfg.merge_from_dict(dict(options))
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
+        raise UsageError(f'--cfg-options does not fit {path}: {error}.') from error
+
+
+def load_config(args: argparse.Namespace, known: Collection[str] | None = ()) -> Config:
     """Read the config that the arguments name, with their overrides and a ``work_dir``.
 
     Args:
         args: ``config``, ``cfg_options``, ``work_dir`` and ``launcher``.
+        known: Names of the first level, where it is no config of MMEngine; None: any.
 
     Raises:
         UsageError: the file is missing or wrong, or an option does not fit it.
@@ -133,10 +171,9 @@ def load_config(args: argparse.Namespace) -> Config:
         raise UsageError(f'There is no config {args.config}; check the path.')
     cfg = _read_config(args.config)
     cfg.launcher = args.launcher
-    try:
-        cfg.merge_from_dict(args.cfg_options or {})
-    except (KeyError, TypeError, IndexError) as error:
-        raise UsageError(f'--cfg-options does not fit {args.config}: {error}.') from error
+    if known is not None and (problem := mistyped_names(cfg, known)):
+        raise UsageError(f'The config {args.config} cannot be used: {problem}; correct the name.')
+    merge_options(cfg, args.cfg_options or {}, args.config, known or ())
     name = Path(args.config).stem
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / name)
     return cfg

@@ -10,6 +10,8 @@ from mmengine.config import Config
 from mmwsss.engine.launch import UsageError
 from mmwsss.models.refiners import DenseCRF
 
+# a background score that is chosen by the maps themselves
+AUTO = 'auto'
 GAUSSIAN = dict(sxy=3, weight=3)
 # labels: SemFormer's; probs: SEAM's
 CRF = dict(
@@ -29,8 +31,8 @@ CRF = dict(
 )
 
 
-def background_scores(args: argparse.Namespace) -> list[float | dict[str, float]]:
-    """Return the one or two background scores that the command line names.
+def background_scores(args: argparse.Namespace) -> list[Any]:
+    """Return the one or two background scores that the command line names, or ``auto``.
 
     Args:
         args: ``bg_score``, ``bg_alpha`` and ``ignore``.
@@ -43,6 +45,8 @@ def background_scores(args: argparse.Namespace) -> list[float | dict[str, float]
             raise UsageError(f'--bg-alpha must be positive, got {args.bg_alpha:g}.')
         return [dict(alpha=args.bg_alpha)]
     if args.ignore is None:
+        if args.bg_score == AUTO:
+            return [AUTO]
         if not 0 <= args.bg_score <= 1:
             raise UsageError(f'--bg-score must lie in 0 to 1, got {args.bg_score:g}.')
         return [args.bg_score]

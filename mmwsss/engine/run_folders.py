@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 from numpy.typing import NDArray
 
+from mmwsss.utils import read_utf8
 from mmwsss.visualization.report_curves import read_entries, read_losses
 
 from .launch import UsageError
@@ -114,7 +115,7 @@ def _test_figures(folder: Path) -> dict[str, dict[str, float]]:
             if path.stem != path.parent.name:  # that of a test is named as its folder
                 continue
             try:
-                found = _metrics(json.loads(path.read_text(encoding='utf-8')))
+                found = _metrics(json.loads(read_utf8(path)))
             except ValueError as error:
                 raise UsageError(f'{path} is damaged ({error}): remove it.') from error
             if found:

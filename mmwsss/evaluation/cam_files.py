@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import zipfile
-import zlib
 from typing import IO, Any
 
 import numpy as np
@@ -14,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmwsss.utils import FileProblemError, atomic_write
+from mmwsss.utils.arrays import read_arrays
 
 VERSION = 1
 SUFFIXES = dict(npz='.npz', irn='.npy', psa='.npy')
@@ -145,14 +144,10 @@ def read_cam_file(
             not fit together.
     """
     try:
-        with open(path, 'rb') as file:
-            data = np.load(file, allow_pickle=False)
-            if not isinstance(data, np.lib.npyio.NpzFile):
-                raise CAMFileError(f'{path} is not a CAM file: write it with tools/make_cams.py.')
-            version, keys, cams = (data[name] for name in ('version', 'keys', 'cams'))
-    except (FileNotFoundError, CAMFileError):
+        version, keys, cams = read_arrays(path, ('version', 'keys', 'cams'))
+    except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError) as error:
         raise CAMFileError(
             f'{path} is damaged or no CAM file ({error}): delete it and run tools/make_cams.py '
             'again.'

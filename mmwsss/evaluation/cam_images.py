@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmwsss.datasets.decoding import turned_note
 from mmwsss.datasets.transforms import decode_image
+from mmwsss.utils import read_content
 
 from .cam_files import CAMFileError, read_cam_file
 
@@ -58,7 +59,7 @@ def read_image_and_cams(
         OSError: a file is missing.
     """
     keys, cams = read_cam_file(cam_path, num_classes)
-    image = decode_image(Path(image_path).read_bytes(), str(image_path))
+    image = decode_image(read_content(image_path), str(image_path))
     check_cam_size(cam_path, cams, image_path, image.shape[:2])
     rgb = torch.from_numpy(image[..., ::-1].transpose(2, 0, 1).copy())
     return rgb, keys, torch.from_numpy(cams).float()

@@ -8,7 +8,7 @@ import os
 import numpy as np
 
 from mmwsss.evaluation.cam_curve import CAMCurve
-from mmwsss.utils import atomic_write
+from mmwsss.utils import atomic_write, check_regular
 
 COLUMNS = ('threshold', 'mIoU', 'm_FP', 'm_FN', 'classes_found')
 
@@ -42,6 +42,7 @@ def read_curve(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Raises:
         ValueError: the file is another one.
     """
+    check_regular(path)
     with open(path, encoding='utf-8', newline='') as file:
         header, *rows = list(csv.reader(file)) or [[]]
     try:

@@ -10,8 +10,29 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmwsss.datasets.masks import check_num_classes
-from mmwsss.models.refiners import DenseCRF
+from mmwsss.models.refiners import PAR, DenseCRF
 from mmwsss.ops import background_stacks, combine_seed_labels, label_probs
+
+
+def refine_cams(image: Tensor, cams: Tensor, par: PAR) -> Tensor:
+    """Return maps that follow the colours of their image.
+
+    PAR makes a constant larger by the same factor everywhere. The result is in its units, so that
+    it can be compared with a background score that was not refined.
+
+    Args:
+        image: The image.
+        cams: Normalised maps.
+        par: The refinement.
+
+    Shapes:
+        image: ``(3, H, W)`` uint8 RGB.
+        cams: ``(n, H, W)`` float.
+        returns: ``(n, H, W)`` float32.
+    """
+    constant = cams.new_ones(1, *cams.shape[1:])
+    *refined, unit = par(image[None] / 255, torch.cat([cams, constant])[None])[0]
+    return torch.stack(refined) / unit if refined else cams
 
 
 def _refine(image: Tensor, stacks: Tensor, crf: DenseCRF, gt_prob: float | None) -> Tensor:

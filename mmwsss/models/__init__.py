@@ -1,6 +1,13 @@
 """Networks, their parts and their losses, registered in MMSegmentation's registries."""
 
-from .backbones import AttentionMiT, ResNet38d, ResNetWithStem, TokenViT
+from .backbones import (
+    AttentionMiT,
+    EfficientNetLite,
+    EvalBatchNorm,
+    ResNet38d,
+    ResNetWithStem,
+    TokenViT,
+)
 from .data_preprocessors import WeakDataPreProcessor
 from .heads import (
     AdaptiveKPooling,
@@ -60,8 +67,6 @@ from .transformations import (
 __all__ = [
     'AFA',
     'APC',
-    'PAR',
-    'SEAM',
     'ActivationComplementationLoss',
     'ActivationSuppressionLoss',
     'AdaptiveKPooling',
@@ -82,6 +87,8 @@ __all__ = [
     'DeepLabV2Head',
     'DenseCRF',
     'DenseEnergyLoss',
+    'EfficientNetLite',
+    'EvalBatchNorm',
     'EquivariantCrossLoss',
     'EquivariantFlip',
     'EquivariantLoss',
@@ -91,11 +98,12 @@ __all__ = [
     'HVBiLSTM',
     'IRNBoundary',
     'LargeFOVHead',
-    'LinearSegformerHead',
     'LimitedDenseCRF',
+    'LinearSegformerHead',
     'MinPoolingLoss',
     'MultiLabelCrossEntropyLoss',
     'MultiLabelSoftMarginLoss',
+    'PAR',
     'PairAffinityLoss',
     'PatchClassifierHead',
     'PatchContrastiveLoss',
@@ -107,6 +115,7 @@ __all__ = [
     'ReconstructionLoss',
     'ResNet38d',
     'ResNetWithStem',
+    'SEAM',
     'ScaleMaxTTAModel',
     'SemFormer',
     'SimilarityLoss',

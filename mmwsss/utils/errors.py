@@ -11,7 +11,15 @@ from typing import Any
 # of the system, on a file: what to do about them
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-_UNUSABLE = (errno.EIO, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EMFILE, errno.ENFILE)
+_UNUSABLE = (
+    errno.EIO,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EINVAL,
+    errno.EMFILE,
+    errno.ENFILE,
+)
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory|Cannot allocate")
 _KILLED = re.compile(r'DataLoader worker .*(killed by signal|exited unexpectedly)')
 _NOT_SAVED = re.compile(r'PytorchStreamWriter failed|unexpected pos \d+ vs')

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +15,51 @@ from typing import IO
 
 NAME_LIMIT = 255  # bytes of a file's name, of nearly all systems
 TEMPORARY = re.compile(r'^\.(?P<name>.+)\.(?P<host>[^.]*)-(?P<pid>\d+)\.tmp$')
+
+
+def check_regular(path: str | os.PathLike[str]) -> None:
+    """Refuse what is there but is no file with an end: a FIFO, a socket, a device.
+
+    Args:
+        path: What is to be opened; a folder is left to what opens it.
+
+    Raises:
+        OSError: it is nothing of that kind, or not there.
+    """
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, 'not a regular file', os.fspath(path))
+
+
+def read_content(path: str | os.PathLike[str], backend_args: dict | None = None) -> bytes:
+    """Return what a file holds, a regular one where it is a local file.
+
+    Args:
+        path: File, or an address that one of MMEngine's file backends knows.
+        backend_args: Arguments of the backend.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if backend_args is not None or '://' in os.fspath(path):
+        from mmengine import fileio
+
+        return fileio.get(path, backend_args=backend_args)
+    check_regular(path)
+    return Path(path).read_bytes()
+
+
+def read_utf8(path: str | os.PathLike[str]) -> str:
+    """Return the text of a file that this package wrote.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no UTF-8.
+    """
+    return read_content(path).decode()
 
 
 def _host() -> str:
@@ -56,6 +103,8 @@ def atomic_write(
             temporary,
             mode,
             encoding=(encoding or 'utf-8') if text else None,
+            # names of files need not be UTF-8
+            errors='surrogateescape' if text else None,
             newline='' if text else None,
         ) as file:
             yield file

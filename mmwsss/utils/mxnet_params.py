@@ -5,10 +5,13 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mmwsss.utils import check_regular
 
 LIST_MAGIC = 0x112
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
@@ -113,7 +116,7 @@ class _Reader:
             raise self.fail(f'has {names_count} names for {count} arrays')
         names = [self.name(f'name {i} of {count}') for i in range(1, count + 1)]
         if len(set(names)) != count:
-            twice = next(name for name in names if names.count(name) > 1)
+            twice = Counter(names).most_common(1)[0][0]
             raise self.fail(f'has the name {twice!r} twice')
         if self.position != self.size:
             raise self.fail(f'goes on for {self.size - self.position} bytes after its names')
@@ -129,6 +132,7 @@ def is_mxnet_params(path: str | os.PathLike[str]) -> bool:
     Raises:
         OSError: it cannot be read.
     """
+    check_regular(path)
     with open(path, 'rb') as file:
         return file.read(8) == struct.pack('<Q', LIST_MAGIC)
 
@@ -152,6 +156,7 @@ def read_mxnet_params(path: str | os.PathLike[str]) -> dict[str, NDArray]:
     """
     path = Path(path)
     try:
+        check_regular(path)
         with open(path, 'rb') as file:
             if not os.fstat(file.fileno()).st_size:
                 return _Reader(b'', path).file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -37,6 +38,12 @@ def progress_bar() -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
+def _begin() -> None:
+    """Leave an interruption to the process that shares out the work, and end with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()
+
+
 def track(
     function: Callable[[Task], Result],
     tasks: Sequence[Task],
@@ -62,7 +69,7 @@ def track(
         with progress_bar() as bar:
             yield from bar.track(map(function, tasks), len(tasks), description=description)
         return
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), initializer=die_with_parent)
+    pool = ProcessPoolExecutor(min(workers, len(tasks)), initializer=_begin)
     try:
         with warnings.catch_warnings():
             # Python 3.12 warns where a process with threads forks; these run no Python code

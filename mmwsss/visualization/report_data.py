@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 MAPS, MASKS, PREDICTION = 'maps', 'masks', 'prediction'
-KINDS = dict(MakeCAMs=MAPS, MakeWalks=MAPS, MakePseudoMasks=MASKS, Test=PREDICTION)
+KINDS = dict(
+    MakeCAMs=MAPS,
+    MakeWalks=MAPS,
+    RefineMaps=MAPS,
+    MakePseudoMasks=MASKS,
+    Test=PREDICTION,
+)
 SUFFIXES = {MAPS: '.npz', MASKS: '.png', PREDICTION: '.png'}
 # Tableau's ten, which are told apart on white and on black
 COLORS = (

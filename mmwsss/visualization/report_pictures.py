@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mmwsss.datasets import image_id, read_mask
-from mmwsss.datasets.image_level_folder_dataset import list_image_files
+from mmwsss.datasets import read_mask
+from mmwsss.datasets.folder_files import list_folder
 from mmwsss.datasets.masks import IGNORE_INDEX, MaskError
 from mmwsss.datasets.transforms import decode_image
 from mmwsss.evaluation.cam_files import read_cam_file
 from mmwsss.evaluation.cam_images import check_cam_size
+from mmwsss.utils import read_content
 from mmwsss.visualization.encoding import encode_picture
 
 from .overlay import draw_cam, draw_mask
@@ -118,7 +119,7 @@ class Painter:
 
     def __init__(self, path: Path, palette: Sequence[Sequence[int]]) -> None:
         self.path = path
-        image = decode_image(path.read_bytes(), str(path))[..., ::-1]
+        image = decode_image(read_content(path), str(path))[..., ::-1]
         self.size = image.shape[:2]
         self.image = shrink(np.ascontiguousarray(image))
         self.palette = palette
@@ -193,7 +194,10 @@ def files_by_name(folder: Path | None, suffix: str) -> dict[str, Path]:
     """
     if folder is None:
         return {}
-    return {path.stem: path for path in Path(folder).glob(f'[!.]*{suffix}')}
+    if not Path(folder).is_dir():
+        return {}
+    files = list_folder(folder, (suffix,)).paths()
+    return {name: Path(path) for name, path in files.items()}
 
 
 class _Column(NamedTuple):
@@ -231,7 +235,8 @@ def picture_rows(data: ReportData, split: str, number: int) -> PictureGrid | Non
     folder = data.images.get(split)
     if folder is None or not columns:
         return None
-    images = {image_id(name): Path(folder, name) for name in list_image_files(str(folder))}
+    pictures = list_folder(folder).images
+    images = {name: Path(folder, path) for path, name in pictures.of.items()}
     names = set(images).intersection(*(column.files for column in columns))
     truth = files_by_name(data.masks.get(split), SUFFIXES[MASKS])
     if names.intersection(truth):

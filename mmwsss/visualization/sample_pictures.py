@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from mmwsss.datasets.masks import IGNORE_INDEX
 from mmwsss.datasets.transforms import decode_image
+from mmwsss.utils import read_content
 
 from .overlay import IGNORE_COLOR, draw_mask
 from .pages import write_page
@@ -149,7 +149,7 @@ def read_original(path: str) -> NDArray[np.uint8]:
     Raises:
         ImageFileError: it cannot be read.
     """
-    image = decode_image(Path(path).read_bytes(), path)[..., ::-1]
+    image = decode_image(read_content(path), path)[..., ::-1]
     factor = max(1, -(-SHORT_SIDE // min(image.shape[:2])))
     image = np.ascontiguousarray(image)
     return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST)

@@ -24,5 +24,5 @@ def test_mask_is_a_palette_picture(tmp_path, palette, color):
 
 def test_mask_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / 'a.png').mkdir()
-    with pytest.raises(MaskError, match=r'a\.png cannot be used \(Is a directory\)'):
+    with pytest.raises(MaskError, match=r'a\.png cannot be used \(Is a directory\): check'):
         write_mask_file(tmp_path / 'a.png', np.zeros((1, 1), np.uint8))

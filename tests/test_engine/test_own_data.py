@@ -16,6 +16,7 @@ from PIL import Image
 from mmwsss.datasets import ImageEntry, image_id, read_mask
 from mmwsss.engine import launch
 from mmwsss.engine.launch import UsageError
+from mmwsss.engine.pipeline.own_configs import largest_size
 from mmwsss.engine.pipeline.own_data import own_pipeline
 from mmwsss.engine.pipeline.own_folder import check_folder
 from mmwsss.engine.pipeline.own_images import fit_images
@@ -158,6 +159,13 @@ def test_the_pipeline_is_that_of_the_template_without_its_data(folder):
         'e.jpg',
     ]
     assert 'masks' not in cfg.splits.train
+
+
+def test_sizes_and_schedule_of_a_config_count_first(folder):
+    cfg = Config.fromfile(ROOT / 'configs/cam/cam_effnet-lite0_photographs.py')
+    assert largest_size(cfg) == 320
+    set_schedule(cfg, 600)
+    assert cfg.train_cfg.max_iters == 200
 
 
 def test_masks_of_some_photographs_are_those_that_are_evaluated(tmp_path):
@@ -426,7 +434,7 @@ def alike(root):
 
 
 def same_name(root):
-    save_image(root / 'photos/sub/a.png', make_image([], (20, 20), 0)[0])
+    save_image(root / 'photos/a.png', make_image([], (20, 20), 0)[0])
 
 
 def unreadable(root):
@@ -450,7 +458,10 @@ def no_header(root):
         (background, r"tags\.csv, line 5: class 'Background' is the background"),
         (many_classes, r'names 257 classes where 254 fit into a mask'),
         (alike, r"the classes 'dog' \(line 2\), 'Dog' \(line 5\) differ in case or blanks alone"),
-        (same_name, r'Names that are taken twice: 1 \(a: .*a\.jpg and .*a\.png\); keep or rename'),
+        (
+            same_name,
+            r'Names that are taken twice: 1 \(.*a: .*a\.jpg and .*a\.png.*\); keep or rename',
+        ),
         (unreadable, r'Photographs that cannot be read: 1 \(image .*a\.jpg is truncated'),
         (other_names, r'Photographs without entry: 2 \(d, e\); add .*\n.*photograph: 1 \(ghost\)'),
         (no_header, r'tags\.csv, line 1: .* begin the file with the line "image,labels"'),
@@ -514,7 +525,7 @@ def test_what_is_worth_knowing_is_said(folder):
     text = '\n'.join(others)
     assert 'Photographs without tags: 1 (d);' in text
     assert 'Classes without photographs: 1 (train);' in text
-    assert 'Masks without photograph: 1 (z);' in text
+    assert 'Masks without photograph: 1 (z.png);' in text
     assert 'differ from the mask: 1 (a: dog tagged only; car in the mask only); correct' in text
 
 

@@ -12,8 +12,9 @@ from mmwsss.engine.launch import UsageError
 from mmwsss.engine.pipeline import Pipeline, read_pipeline, show_plan
 from mmwsss.engine.pipeline.manifests import MANIFEST, new_record, write_json
 from mmwsss.engine.pipeline.plan import make_plan
+from mmwsss.models.pretrained_table import TABLE
 from tests.loading import load_file
-from tests.weak_data import make_coco, make_voc, save_text
+from tests.weak_data import make_coco, make_image, make_voc, save_image, save_text
 
 pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parents[2]
@@ -22,13 +23,6 @@ NAMES = sorted(path.stem for path in CONFIGS.glob('*.py'))
 STAGES = dict(
     seam_r38_voc='seam seam_maps labels affinity walks masks segmentation test',
     seam_r38_coco='seam seam_maps labels affinity walks masks segmentation test',
-)
-WEIGHTS = (
-    'resnet38d_imagenet',
-    'mit_b1_mmseg',
-    'deit-b_distilled',
-    'deit-s_class-token',
-    'vit-b_in21k-in1k_384',
 )
 APC = 'apc {}cams test test_crf'
 AFA = 'afa {}cams affinity_cams test test_crf'
@@ -50,13 +44,17 @@ STAGES['vit-pcm_vit-tiny_emblems'] = 'data cam vit-pcm vit-pcm_maps par_maps mas
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """Data sets of a few images, and a file in the place of ImageNet's weights."""
+    """Data sets of a few images, and a file in the place of weights that have no address."""
     root = tmp_path_factory.mktemp('pipelines')
     make_voc(root / 'data')
     make_coco(root / 'data')
     make_emblems(root / 'data/emblems', EmblemsSettings(num_train=4, num_val=2, size=32))
-    for name in WEIGHTS:
-        save_text(root / f'checkpoints/{name}.pth', 'weights')
+    photographs = root / 'data/photographs'
+    for name, index in dict(a=1, b=2).items():
+        save_image(photographs / f'images/{name}.jpg', make_image([index], (32, 32), index)[0])
+    save_text(photographs / 'labels.csv', 'image,labels\na.jpg,cat\nb.jpg,dog\n')
+    save_text(photographs / 'photographs.txt', 'a\nb\n')
+    save_text(root / f'torch/hub/checkpoints/{TABLE["resnet38d"].file}', 'weights')
     return root
 
 
@@ -64,6 +62,7 @@ def folder(tmp_path_factory):
 def pipeline(folder, tmp_path, monkeypatch):
     """Return a function that makes a pipeline, in the folder where its data are."""
     monkeypatch.chdir(folder)
+    monkeypatch.setenv('TORCH_HOME', str(folder / 'torch'))
 
     def pipeline(name='seam_r38_voc', options=None, **kwargs):
         cfg = read_pipeline(str(CONFIGS / f'{name}.py'), options)
@@ -366,7 +365,6 @@ def test_another_seed_concerns_everything(pipeline):
 
 def test_other_tags_concern_everything(pipeline, folder, tmp_path, monkeypatch):
     root = make_voc(tmp_path / 'other/data').parent.parent.parent
-    (root / 'checkpoints').symlink_to(folder / 'checkpoints')
     found = pipeline()
     monkeypatch.chdir(root)
     finish(found)
@@ -383,11 +381,12 @@ def read_again(tmp_path):
 
 
 def test_other_weights_concern_everything(pipeline, folder):
-    finish(pipeline())
-    path = folder / 'checkpoints/resnet38d_imagenet.pth'
-    path.write_text('others')
-    why = changed(pipeline())
+    path = folder / 'own.pth'
     path.write_text('weights')
+    options = {'stages.seam.options': {'model.backbone.init_cfg.checkpoint': str(path)}}
+    finish(pipeline(options=options))
+    path.write_text('others')
+    why = changed(pipeline(options=options))
     assert why['seam'] == 'the file of model.backbone.init_cfg.checkpoint has changed'
 
 
@@ -445,7 +444,7 @@ def test_checkpoint_that_is_gone_is_trained_again(pipeline, tmp_path):
         ({'stages.seam_maps.dtype': 'x'}, 'stage seam_maps: dtype must be one of float16, float32'),
         (
             {'stages.seam.options.model.backbone.type.x': 3},
-            'stage seam: --cfg-options does not fit',
+            'stage seam: --cfg-options model.backbone.type.x does not fit',
         ),
         (
             {'stages.seam.options.work_dir': 'a b'},
@@ -483,8 +482,8 @@ def test_settings_that_cannot_be(pipeline, tmp_path, options, message):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'stages.9.title': 'x'}, '--cfg-options does not fit .*seam_r38_voc.py'),
-        ({'stages.seem.title': 'x'}, '--cfg-options does not fit .*seam_r38_voc.py'),
+        ({'stages.9.title': 'x'}, 'stages.9.title does not fit .*seam_r38_voc.py'),
+        ({'stages.seem.title': 'x'}, "seam_r38_voc.py has no stage 'seem'"),
     ],
 )
 def test_options_that_do_not_fit(pipeline, options, message):

@@ -1,13 +1,9 @@
 """ResNet38d: outputs, what is frozen, what a missing weight file says."""
 
-import logging
-
 import pytest
 import torch
-from mmseg.registry import MODELS
 
 from mmwsss.models import ResNet38d
-from mmwsss.models.backbones import resnet38d
 
 TINY = dict(width=1 / 16, depths=(1, 1, 1, 1, 1, 1))
 
@@ -81,17 +77,6 @@ def test_channels_last_trains_like_channels_first():
         backbone(images)[-1].sum().backward()
         grads.append([p.grad.clone() for p in backbone.parameters() if p.grad is not None])
     torch.testing.assert_close(grads[0], grads[1], rtol=1e-3, atol=1e-4)
-
-
-def test_missing_weights_are_warned_of(monkeypatch):
-    said = []
-    monkeypatch.setattr(resnet38d, 'print_log', lambda text, **kwargs: said.append((text, kwargs)))
-    cfg = dict(type='Pretrained', checkpoint='nowhere/resnet38d.pth')
-    MODELS.build(dict(type='ResNet38d', **TINY, init_cfg=cfg)).init_weights()
-    text, kwargs = said[0]
-    assert 'nowhere/resnet38d.pth do not exist' in text
-    assert 'resnet38_mxnet2mmwsss.py' in text
-    assert kwargs['level'] == logging.WARNING
 
 
 def test_weights_are_loaded(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from mmwsss.engine.evaluate_folders import evaluate_masks
 from mmwsss.engine.launch import UsageError, run_tool
 from mmwsss.evaluation import CAMMetric, read_curve, write_cam_file
+from mmwsss.evaluation.cam_files import VERSION
 from tests.loading import load_file
 from tests.test_evaluation.test_cam_metric import make_sample
 from tests.weak_data import VOC_CLASSES, save_mask, save_text
@@ -125,8 +126,14 @@ def truncate(path):
             r'cams/1\.npz: keys \[20\] must lie in 0 to 19',
         ),
         (
-            lambda f: write_cam_file(f / 'cams/1.npz', [0], np.full((1, 36, 28), np.nan)),
-            r'cams/1\.npz: the class activation maps hold NaN: delete it and run',
+            # no tool writes such a file
+            lambda f: np.savez(
+                f / 'cams/1.npz',
+                keys=np.array([0]),
+                cams=np.full((1, 36, 28), np.nan, np.float32),
+                version=VERSION,
+            ),
+            r'cams/1\.npz has maps with NaN or infinity and cannot be used: delete it and run',
         ),
         (lambda f: (f / 'gt/5.png').write_bytes(b'PNG'), r'gt/5\.png is truncated or no image'),
         (

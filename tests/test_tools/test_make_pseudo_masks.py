@@ -140,6 +140,16 @@ def test_background_score(tool, folder, tmp_path):
     assert not read_mask(tmp_path / 'a.png', 3)[0].any()
 
 
+def test_maps_choose_the_background_score_all_together(tool, folder, tmp_path, capsys):
+    run(tool, folder, tmp_path / 'all', '--bg-score', 'auto')
+    chosen = re.search(r'Background score ([\d.]+): it splits', capsys.readouterr().out)[1]
+    run(tool, folder, tmp_path / 'named', '--bg-score', chosen)
+    assert contents(tmp_path / 'all') == contents(tmp_path / 'named')
+    # a share of the masks is one of all
+    run(tool, folder, tmp_path / 'share', '--bg-score', 'auto', '--share', '1', '2')
+    assert contents(tmp_path / 'share').items() <= contents(tmp_path / 'all').items()
+
+
 def test_background_exponent(tool, folder, tmp_path):
     run(tool, folder, tmp_path, '--bg-alpha', '2')
     with np.load(folder / 'cams/a.npz') as file:
@@ -315,13 +325,13 @@ def test_killed_process_ends_with_a_sentence(tool, folder, tmp_path, monkeypatch
             r'images holds no maps \(\.npz\): make them with tools/make_cams',
         ),
         ([], dict(cams='out'), r'--out-dir .*out is the folder of the maps; choose another one'),
-        ([], dict(images='absent'), 'absent lacks the images of 4 of 4 files of maps'),
+        ([], dict(images='absent'), 'absent: there is no such folder'),
         (['--out-dir', 'FILE/out'], {}, r'--out-dir .*a\.npz/out cannot be written \('),
         (['--out-dir', 'FILE'], {}, r'--out-dir .*a\.npz cannot be written \(File exists\)'),
         (['--workers', '0'], {}, '--workers must be at least 1, got 0'),
         (['--share', '2', '2'], {}, '--share takes I N with I in 0 to N - 1, got 2 2'),
-        (['--bg-score', '1.5'], {}, '--bg-score must lie in 0 to 1, got 1.5'),
-        (['--bg-score', 'nan'], {}, '--bg-score must lie in 0 to 1, got nan'),
+        (['--bg-score', '1.5'], {}, "argument --bg-score: '1.5' where a number, 0 to 1"),
+        (['--bg-score', 'nan'], {}, "argument --bg-score: 'nan' where a number, 0 to 1"),
         (['--bg-alpha', '0'], {}, '--bg-alpha must be positive, got 0'),
         (['--ignore', '0.4', '0.3'], {}, '--ignore takes LOW < HIGH, both in 0 to 1, got 0.4 0.3'),
         (['--crf-config', 'iters=4'], {}, '--crf-config has no iters with --crf labels; it has'),

@@ -184,7 +184,10 @@ def test_stage_of_ones_own(tool, toys, work, tmp_path, monkeypatch, capsys):
         (['absent.py'], r'run_pipeline\.py: There is no config absent\.py; check the path\.'),
         (['CONFIG', '--from', 'x'], r"--from: there is no stage 'x', there are maps, masks, last"),
         (['CONFIG', '--workers', '0'], r'--workers must be at least 1, got 0'),
-        (['CONFIG', '--cfg-options', 'stages.x.file=1'], r'--cfg-options does not fit'),
+        (
+            ['CONFIG', '--cfg-options', 'stages.x.file=1'],
+            r"has no stage 'x'; its stages are",
+        ),
         (['CONFIG', '--cfg-options', 'stages.maps.type=x'], r"stage maps: there is no type 'x'"),
         (['CONFIG', '--launcher', 'pytorch'], r"needs torchrun, which would have set 'RANK'"),
         (['CONFIG', '--launcher', 'slurm'], r"needs srun, which would have set 'SLURM_NTASKS'"),

@@ -19,6 +19,7 @@ from tests.weak_data import make_image, save_image, save_mask, save_text
 pytestmark = pytest.mark.stack
 
 ROOT = Path(__file__).parents[2]
+SEAM = str(ROOT / 'configs/pipelines/seam_r38_voc.py')
 TEMPLATE = ROOT / 'configs/pipelines/seam_r38-tiny_emblems.py'
 SIZES = [(40, 60), (200, 150), (50, 40), (130, 140)]
 TAGS = ['cat', 'dog', 'cat;dog', '']
@@ -95,8 +96,8 @@ def test_from_tags_to_the_masks_of_new_pictures(folder, capfd):
         (['--images', 'animals/photos'], 'need both --images and --labels'),
         ([TEMPLATE, '--classes', 'dog'], 'need both --images and --labels'),
         (
-            ['--images', 'animals/photos', '--labels', 'animals/tags.csv'],
-            'the weights checkpoints/resnet38d_imagenet.pth .* cannot be read',
+            [SEAM, '--images', 'animals/photos', '--labels', 'animals/tags.csv'],
+            'run_pipeline.py: The pretrained weights mmwsss://resnet38d are not here: get it',
         ),
         (
             [TEMPLATE, '--images', 'animals/photos', '--labels', 'tags.csv'],

@@ -267,7 +267,11 @@ def data_set(kind):
             '--amp needs the optim_wrapper OptimWrapper, the config has Other.',
         ),
         (train, ['CONFIG', '--cfg-options', 'a'], '--cfg-options takes words of the form key='),
-        (train, ['CONFIG', '--cfg-options', 'param_scheduler.9.x=1'], '--cfg-options does not fit'),
+        (
+            train,
+            ['CONFIG', '--cfg-options', 'param_scheduler.9.x=1'],
+            '9.x does not fit',
+        ),
         (train, ['CONFIG', '--launcher', 'pytorch'], '--launcher pytorch needs torchrun'),
         (train, ['CONFIG', '--launcher', 'slurm'], '--launcher slurm needs GPUs'),
         (train, ['CONFIG', '--cfg-options', 'load_from=no.pth'], 'There is no checkpoint no.pth'),
@@ -444,3 +448,20 @@ def test_processes_of_torchrun_end_with_it(config, monkeypatch, started_by):
     monkeypatch.setattr(launch, 'die_with_parent', lambda: asked.append(True))
     launch.prepare_distributed(cfg)
     assert len(asked) == (started_by == 'torchrun')
+
+
+def test_missing_weights_are_said_first_and_last_also_after_a_stop(config, tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'torch'))
+    init = 'model.backbone.init_cfg'
+    weights = [f'{init}.type=Pretrained', f'{init}.checkpoint=mmwsss://resnet38d']
+    work_dir = tmp_path / 'work'
+    stop = ['train_cfg.max_iters=2']
+    run(train, config, '--work-dir', work_dir, '--cfg-options', *weights, *stop)
+    run(train, config, '--work-dir', work_dir, '--resume', '--cfg-options', *weights)
+    logs = sorted(work_dir.glob('*/*.log'), key=os.path.getmtime)
+    assert len(logs) == 2
+    for log in logs:
+        lines = log.read_text().splitlines()
+        warned = [line for line in lines if 'WARNING - The pretrained weights mmwsss://' in line]
+        assert len(warned) == 1
+        assert 'WARNING - This training began without its weights. The pretrained' in lines[-1]

@@ -137,7 +137,7 @@ def test_names_have_one_place_each():
 
 
 @pytest.mark.parametrize(
-    'name', ['blocks.0.attn.q_norm.weight', 'blocks.0.ls1.gamma', 'fc_norm.weight', 'cls_token']
+    'name', ['blocks.0.attn.q_norm.weight', 'blocks.0.attn.rel_pos', 'fc_norm.weight', 'cls_token']
 )
 def test_foreign_names_have_no_translation(name):
     with pytest.raises(KeyError, match=name):
@@ -157,8 +157,8 @@ def without(name, weights):
     ('change', 'message'),
     [
         (
-            lambda w: w | {'blocks.0.ls1.gamma': torch.ones(64)},
-            "the entry 'blocks.0.ls1.gamma' has no place in the network",
+            lambda w: w | {'blocks.0.attn.rel_pos': torch.ones(64)},
+            "the entry 'blocks.0.attn.rel_pos' has no place in the network",
         ),
         (lambda w: without('norm.bias', w), "the first is what becomes 'norm.bias'"),
         (lambda w: without('cls_token', w), "'pos_embed' has the shape (1, 17, 64) where"),
@@ -279,7 +279,7 @@ def test_settings_of_an_auto_encoder():
     assert settings['decoder']['num_layers'] == 2 and settings['decoder']['patch_size'] == 8
 
 
-@pytest.mark.parametrize('name', ['segmentor.cls_token', 'decoder.blocks.0.ls1.gamma', 'ae.mlp'])
+@pytest.mark.parametrize('name', ['segmentor.cls_token', 'decoder.blocks.0.attn.rel_pos', 'ae.mlp'])
 def test_names_of_other_networks_have_no_translation(name):
     with pytest.raises(KeyError, match=name.removeprefix('decoder.')):
         published_to_caae(name)

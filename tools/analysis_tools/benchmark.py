@@ -25,6 +25,7 @@ from prettytable import PrettyTable
 from torch import nn
 
 import mmwsss  # noqa: F401 - registers everything
+from mmwsss.engine.launch import merge_options
 from mmwsss.utils.measure import peak_resident
 
 MEGABYTE = 2**20
@@ -180,7 +181,7 @@ def measure(config: str, args: argparse.Namespace) -> dict[str, Any]:
     set_random_seed(0)
     cfg = Config.fromfile(config)
     if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+        merge_options(cfg, args.cfg_options, args.config)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     model = build_model(cfg, args)
     head = getattr(model, 'cam_head', None) or model.decode_head

@@ -14,6 +14,7 @@ from prettytable import PrettyTable
 from torch import Tensor
 
 from mmwsss.models import DenseCRF
+from mmwsss.utils import number
 from mmwsss.utils.measure import best_seconds
 
 
@@ -27,8 +28,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('image', nargs='?', help='photograph; without it one is drawn')
     parser.add_argument('--size', type=int, nargs=2, default=[375, 500], help='height and width')
     parser.add_argument('--labels', type=int, nargs='+', default=[3, 21], help='numbers of labels')
-    parser.add_argument('--sxy', type=float, default=80, help='deviation of positions (80)')
-    parser.add_argument('--srgb', type=float, default=13, help='deviation of colours (13)')
+    parser.add_argument(
+        '--sxy', type=number(float, 0.01), default=80, help='deviation of positions (80)'
+    )
+    parser.add_argument(
+        '--srgb', type=number(float, 0.01), default=13, help='deviation of colours (13)'
+    )
     parser.add_argument('--iters', type=int, default=10, help='updates of the mean field (10)')
     parser.add_argument('--repeats', type=int, default=5, help='the fastest counts (5)')
     parser.add_argument('--device', help='of the torch back end: cuda where there is one, else cpu')

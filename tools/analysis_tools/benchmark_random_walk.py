@@ -12,6 +12,7 @@ from prettytable import PrettyTable
 from torch import Tensor
 
 from mmwsss.ops import half_disc_offsets, random_walk
+from mmwsss.utils import number
 from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
 
 MEGABYTE = 2**20
@@ -27,9 +28,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--size', type=int, nargs=2, default=[47, 63], help='rows and columns')
     parser.add_argument('--maps', type=int, default=3, help='number of maps (default: 3)')
-    parser.add_argument('--beta', type=float, default=8, help='exponent (default: 8)')
+    parser.add_argument('--beta', type=number(float, 0), default=8, help='exponent (default: 8)')
     parser.add_argument('--steps', type=int, default=64, help='length of the walk (default: 64)')
-    parser.add_argument('--radius', type=int, default=5, help='of the pairs (default: 5)')
+    parser.add_argument(
+        '--radius', type=number(int, 1), default=5, help='of the pairs (default: 5)'
+    )
     parser.add_argument('--no-dense', action='store_true', help='measure the walk alone')
     parser.add_argument('--repeats', type=int, default=3, help='turns (default: 3)')
     parser.add_argument('--device', help='cuda where there is one, else cpu')

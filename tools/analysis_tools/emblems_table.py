@@ -25,7 +25,7 @@ from mmwsss.engine.pipeline.children import Child, command_line, readable
 from mmwsss.engine.pipeline.display import clock, say
 from mmwsss.engine.pipeline.tool_configs import option_words
 from mmwsss.engine.training_budget import budget_options
-from mmwsss.utils import atomic_write
+from mmwsss.utils import atomic_write, number
 
 TOOLS = Path(__file__).resolve().parents[1]
 CONFIGS = TOOLS.parent / 'configs/pipelines'
@@ -60,7 +60,9 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
         choices=list(SIZES['tiny'].pipelines),
         help='whose pipelines are run (all); the table shows what there is of every one',
     )
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='(0 1 2)')
+    parser.add_argument(
+        '--seeds', nargs='+', type=number(int, 0, 2**32 - 1), default=[0, 1, 2], help='(0 1 2)'
+    )
     parser.add_argument(
         '--size',
         choices=list(SIZES),

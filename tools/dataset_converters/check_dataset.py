@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from mmwsss.datasets import (
     ImageLevelDataset,
     ImageLevelFolderDataset,
     LabelFileError,
-    image_id,
 )
 from mmwsss.datasets.check import (
     DatasetReport,
@@ -29,11 +29,13 @@ from mmwsss.datasets.check import (
     check_image,
     format_report,
 )
-from mmwsss.datasets.check_labels import Finding, collect_labels
+from mmwsss.datasets.check_labels import Finding, collect_labels, files_without_image
 from mmwsss.datasets.class_names import class_names
-from mmwsss.datasets.image_level_folder_dataset import list_image_files
+from mmwsss.datasets.folder_files import FolderFiles, list_folder
+from mmwsss.datasets.image_names import ImageNames
 from mmwsss.datasets.label_readers import instance_file_names, is_instances, load_json
 from mmwsss.engine.launch import UsageError, load_config, run_tool
+from mmwsss.utils import number, shown
 from mmwsss.utils.progress import track
 
 
@@ -61,7 +63,9 @@ def make_parser() -> argparse.ArgumentParser:
         help='with a config: train, val or test (default: train); with --images: file that '
         'lists the images, one a line (default: all of the folder)',
     )
-    parser.add_argument('--limit', type=int, default=5, help='problems of a kind to print (5)')
+    parser.add_argument(
+        '--limit', type=number(int, 0), default=5, help='problems of a kind to print (5)'
+    )
     parser.add_argument(
         '--workers',
         type=int,
@@ -164,14 +168,34 @@ def run_check(args: argparse.Namespace) -> DatasetReport:
     if not weak or (args.images and not args.labels):
         return check_dataset(entries, classes, read=read)
     path = dataset.labels_path()
-    images = [entry.img_path for entry in entries]
-    restrict = path.endswith('.npy') or (os.path.isdir(path) and dataset.ann_file)
-    labels, findings = collect_labels(path, classes, images if restrict else None)
     folder = dataset.data_prefix['img_path']
-    present = [image_id(name) for name in list_image_files(folder)]
-    report = check_dataset(entries, classes, labels=labels, present=present, read=read)
-    report.findings += findings
+    files = list_folder(folder) if os.path.isdir(folder) else FolderFiles(folder, [], {})
+    images = [entry.img_path for entry in entries]
+    if not (dataset.ann_file and os.path.isdir(path)):
+        # an entry of an image that is not in the split is no error
+        images += [os.path.join(folder, name) for name in files.names]
+    labels, findings = collect_labels(path, classes, images)
+    names = ImageNames(images)
+    if not dataset.ann_file:
+        labels.update(dict.fromkeys(files_without_image(path, names), ()))
+    if args.images:
+        entries = [replace(entry, name=names.of[entry.img_path]) for entry in entries]
+    present = names.of.values()
+    report = check_dataset(entries, classes, labels=labels, present=present, files=files, read=read)
+    report.findings += [*findings, *unused(files)]
+    masks = dataset.data_prefix.get('seg_map_path')
+    if masks and os.path.isdir(masks):
+        report.findings += unused(list_folder(masks, (dataset.seg_map_suffix,)))
     return report
+
+
+def unused(files: FolderFiles) -> list[Finding]:
+    """Return a finding for each file of a folder that is not used."""
+    return [
+        Finding('file that is not used', f'{shown(os.path.join(files.folder, name))} ({kind})')
+        for kind, names in files.others.items()
+        for name in names
+    ]
 
 
 def main(args: argparse.Namespace) -> None:

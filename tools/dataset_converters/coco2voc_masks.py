@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Mapping
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from mmwsss.datasets import LabelFileError, MaskError, image_id
 from mmwsss.datasets.class_palettes import read_classes
 from mmwsss.datasets.coco_masks import Instance, MaskTask, write_mask
-from mmwsss.datasets.label_readers import is_instances, short_list
+from mmwsss.datasets.label_readers import is_instances
+from mmwsss.datasets.label_readers.common import parse_json
 from mmwsss.engine.broken_entries import add_skip_option, end_with
 from mmwsss.engine.launch import UsageError, run_tool
-from mmwsss.utils import remove_stale, user_sentence
+from mmwsss.utils import remove_stale, short_list, user_sentence
 from mmwsss.utils.progress import track
 
 
@@ -139,11 +140,7 @@ def load_instances(path: str) -> dict[str, Any]:
     Raises:
         LabelFileError: it is not one.
     """
-    try:
-        with open(path, encoding='utf-8-sig') as file:
-            content = json.load(file)
-    except ValueError as error:
-        raise LabelFileError(f'{path}: not valid JSON ({error}): fetch it again.') from error
+    content = parse_json(Path(path))
     if not is_instances(content):
         raise LabelFileError(
             f'{path}: lacks one of the lists images, annotations and categories of a COCO '

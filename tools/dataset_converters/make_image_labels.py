@@ -6,15 +6,16 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmwsss.datasets import ImageLabels, LabelFileError, image_id, read_image_labels
+from mmwsss.datasets import ImageLabels, LabelFileError, read_image_labels
 from mmwsss.datasets.check_labels import collect_labels
 from mmwsss.datasets.class_names import class_names
-from mmwsss.datasets.image_level_dataset import read_split
-from mmwsss.datasets.label_readers import short_list
+from mmwsss.datasets.folder_files import list_folder
+from mmwsss.datasets.image_level_dataset import line_image, read_split
+from mmwsss.datasets.image_names import ImageNames
 from mmwsss.datasets.label_writers import write_image_labels
 from mmwsss.engine.broken_entries import add_skip_option, end_with
 from mmwsss.engine.launch import UsageError, run_tool
-from mmwsss.utils import user_sentence
+from mmwsss.utils import short_list, user_sentence
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -57,7 +58,7 @@ def source_classes(args: argparse.Namespace) -> tuple[str, ...]:
     src = Path(args.src)
     if src.suffix.lower() == '.json':
         return class_names(['coco'])
-    if src.is_dir() and next(src.glob('*.xml'), None) is not None:
+    if src.is_dir() and list_folder(src, ('.xml',)).names:
         return class_names(['voc'])
     raise UsageError(f'{src} does not tell the classes there are; give them with --classes.')
 
@@ -85,7 +86,8 @@ def select(labels: ImageLabels, args: argparse.Namespace) -> ImageLabels:
         UsageError: the source lacks images of the split.
     """
     if args.split:
-        names = [image_id(line.split()[0]) for line, _ in read_split(args.split)]
+        lines = [line_image(line) for line, _ in read_split(args.split)]
+        names = [*ImageNames(lines).of.values()]
         missing = [name for name in names if name not in labels]
         if missing:
             raise UsageError(
@@ -104,7 +106,7 @@ def main(args: argparse.Namespace) -> None:
         classes = source_classes(args)
         images = None
         if args.split:
-            images = [line.split()[0] for line, _ in read_split(args.split)]
+            images = [line_image(line) for line, _ in read_split(args.split)]
         labels, broken = read_labels(args, classes, images)
         labels = select(labels, args)
         write_image_labels(args.dst, labels, classes)

@@ -7,16 +7,7 @@ from pathlib import Path
 
 from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser
 from mmwsss.engine.launch import run_tool
-from mmwsss.models.converters import (
-    convert_weights,
-    is_mit_classifier,
-    merge_mit_weights,
-    mit_settings,
-    mit_shapes,
-    published_to_mit,
-    read_torch_weights,
-    save_weights,
-)
+from mmwsss.models.converters import mit_settings, read_mit, save_weights
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -29,14 +20,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 def convert(src: Path, dst: Path) -> dict:
     """Convert a file and return the settings of its network."""
-    published = read_torch_weights(src)
-    weights = {name: value for name, value in published.items() if not is_mit_classifier(name)}
-    settings = mit_settings(weights)
-    state_dict = convert_weights(
-        merge_mit_weights(weights), published_to_mit, mit_shapes(settings), src
-    )
+    state_dict = read_mit(src)
     save_weights(state_dict, dst, source=src)
-    return settings
+    return mit_settings(state_dict)
 
 
 def main(args: argparse.Namespace) -> None:

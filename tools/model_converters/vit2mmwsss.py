@@ -8,15 +8,7 @@ from pathlib import Path
 
 from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser
 from mmwsss.engine.launch import UsageError, run_tool
-from mmwsss.models.converters import (
-    convert_weights,
-    published_to_token_vit,
-    read_torch_weights,
-    save_weights,
-    split_vit_tokens,
-    token_vit_shapes,
-    vit_settings,
-)
+from mmwsss.models.converters import read_token_vit, save_weights
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -38,11 +30,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def convert(src: Path, dst: Path, num_class_tokens: int) -> dict:
     """Convert a file and return the settings of its network."""
-    weights = split_vit_tokens(read_torch_weights(src), num_class_tokens)
-    settings = vit_settings(weights)
-    # a file without a class token is to be refused
-    expected = token_vit_shapes({**settings, 'num_class_tokens': num_class_tokens})
-    state_dict = convert_weights(weights, published_to_token_vit, expected, src)
+    state_dict, settings = read_token_vit(src, num_class_tokens)
     save_weights(state_dict, dst, source=src)
     return settings
 

@@ -25,7 +25,7 @@ model = dict(
         norm_cfg=dict(type='LN', eps=1e-6, requires_grad=False),
         embed_norm_cfg=dict(type='LN', eps=1e-5, requires_grad=False),
         attention_blocks=(-2, -1),
-        init_cfg=dict(type='Pretrained', checkpoint='checkpoints/mit_b1_mmseg.pth'),
+        init_cfg=dict(type='Pretrained', checkpoint='mmwsss://mit-b1'),
     ),
     cam_head=dict(
         type='CAMHead',

@@ -16,7 +16,7 @@ model = dict(
     data_preprocessor=data_preprocessor,
     backbone=dict(
         type='ResNet38d',
-        init_cfg=dict(type='Pretrained', checkpoint='checkpoints/resnet38d_imagenet.pth'),
+        init_cfg=dict(type='Pretrained', checkpoint='mmwsss://resnet38d'),
     ),
     in_channels=(512, 1024, 4096),
     in_indices=(1, 2, 3),

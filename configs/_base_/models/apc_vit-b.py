@@ -27,8 +27,8 @@ model = dict(
         # the last five learn
         frozen_blocks=7,
         norm_cfg=dict(type='LN', eps=1e-6),
-        # tools/model_converters/vit2mmwsss.py makes it of ViT-B/16, ImageNet-21k -> 1k, 384 x 384
-        init_cfg=dict(type='Pretrained', checkpoint='checkpoints/vit-b_in21k-in1k_384.pth'),
+        # ImageNet-21k, then 1k, 384 x 384
+        init_cfg=dict(type='Pretrained', checkpoint='mmwsss://vit-b16-384'),
     ),
     neck=dict(type='HVBiLSTM', in_channels=768, hidden_channels=192, dropout=0.2),
     cam_head=dict(

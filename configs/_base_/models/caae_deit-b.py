@@ -20,8 +20,7 @@ model = dict(
         patch_size=16,
         img_size=224,
         norm_cfg=dict(type='LN', eps=1e-6),
-        # tools/model_converters/vit2mmwsss.py makes it of deit_base_distilled_patch16_224
-        init_cfg=dict(type='Pretrained', checkpoint='checkpoints/deit-b_distilled.pth'),
+        init_cfg=dict(type='Pretrained', checkpoint='mmwsss://deit-b-distilled'),
     ),
     embed_head=dict(
         type='ClassEmbedHead', in_channels=768, num_classes=21, embed_channels=256, merge='sum'

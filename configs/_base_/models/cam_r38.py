@@ -13,7 +13,7 @@ model = dict(
     data_preprocessor=data_preprocessor,
     backbone=dict(
         type='ResNet38d',
-        init_cfg=dict(type='Pretrained', checkpoint='checkpoints/resnet38d_imagenet.pth'),
+        init_cfg=dict(type='Pretrained', checkpoint='mmwsss://resnet38d'),
     ),
     cam_head=dict(type='CAMHead', in_channels=4096, num_classes=21),
     test_cfg=dict(mode='whole', output='cam', bg_score=0.2, use_image_labels=True),

@@ -19,7 +19,7 @@ model = dict(
         frozen_stages=-1,
         norm_cfg=norm_cfg,
         norm_eval=False,
-        init_cfg=dict(type='Pretrained', checkpoint='checkpoints/resnet38d_imagenet.pth'),
+        init_cfg=dict(type='Pretrained', checkpoint='mmwsss://resnet38d'),
     ),
     decode_head=dict(
         type='LargeFOVHead',

@@ -21,7 +21,7 @@ model = dict(
         norm_eval=True,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='https://download.pytorch.org/models/resnet101-63fe2227.pth',
+            checkpoint='mmwsss://resnet101',
         ),
     ),
     decode_head=dict(

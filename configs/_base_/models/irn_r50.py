@@ -22,7 +22,7 @@ model = dict(
         norm_eval=True,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='https://download.pytorch.org/models/resnet50-0676ba61.pth',
+            checkpoint='mmwsss://resnet50',
         ),
     ),
     in_channels=(64, 256, 512, 1024, 2048),

@@ -13,7 +13,7 @@ model = dict(
     data_preprocessor=data_preprocessor,
     backbone=dict(
         type='ResNet38d',
-        init_cfg=dict(type='Pretrained', checkpoint='checkpoints/resnet38d_imagenet.pth'),
+        init_cfg=dict(type='Pretrained', checkpoint='mmwsss://resnet38d'),
     ),
     cam_head=dict(type='CAMHead', in_channels=4096, num_classes=21, with_background=True),
     pcm=dict(type='PixelCorrelation', in_channels=(512, 1024), in_indices=(1, 2)),

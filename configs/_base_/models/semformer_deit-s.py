@@ -19,9 +19,8 @@ model = dict(
         patch_size=16,
         img_size=448,
         norm_cfg=dict(type='LN', eps=1e-6),
-        # tools/model_converters/vit2mmwsss.py --class-tokens 1 makes it of deit_small_patch16_224;
         # the token of every class begins as its class token
-        init_cfg=dict(type='Pretrained', checkpoint='checkpoints/deit-s_class-token.pth'),
+        init_cfg=dict(type='Pretrained', checkpoint='mmwsss://deit-s'),
     ),
     cam_head=dict(type='TokenMaskHead', in_channels=384, num_classes=21, dropout=0.5),
     # the first stage without its decoder; its weights get no gradient

@@ -1,7 +1,7 @@
 """Readers of image-level labels, one module a kind of source."""
 
 from .coco_json import instance_file_names, is_instances, labels_from_instances
-from .common import IMAGE_SUFFIXES, LabelFileError, image_id, short_list
+from .common import LabelFileError, files_of_images
 from .csv_file import read_csv_labels
 from .json_file import load_json, read_json_labels
 from .mask_folder import read_mask_labels
@@ -10,9 +10,8 @@ from .safe_npy import load_npy_dict
 from .voc_xml import read_voc_xml
 
 __all__ = [
-    'IMAGE_SUFFIXES',
     'LabelFileError',
-    'image_id',
+    'files_of_images',
     'instance_file_names',
     'is_instances',
     'labels_from_instances',
@@ -23,5 +22,4 @@ __all__ = [
     'read_mask_labels',
     'read_npy_labels',
     'read_voc_xml',
-    'short_list',
 ]

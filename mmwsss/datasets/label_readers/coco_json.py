@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ def is_instances(content: Any) -> bool:
 
 def _field(item: Any, keys: tuple[str, ...], where: str) -> tuple[Any, ...]:
     """Return values of an item, or say which is missing where."""
-    try:
-        return tuple(item[key] for key in keys)
-    except (KeyError, TypeError, IndexError) as error:
+    values = tuple(item.get(key) for key in keys) if isinstance(item, dict) else ()
+    kinds = [str if key in ('name', 'file_name') else (int, str) for key in keys]
+    if not values or not all(map(isinstance, values, kinds)):
         raise LabelFileError(
             f'{where}: received {str(item)[:60]} where an object with {" and ".join(keys)} is '
-            'expected: make the file again.'
-        ) from error
+            'expected, names as text and ids as numbers: make the file again.'
+        )
+    return values
 
 
 def instance_file_names(content: dict[str, Any], path: Path) -> list[str]:
@@ -44,7 +45,10 @@ def instance_file_names(content: dict[str, Any], path: Path) -> list[str]:
 
 
 def labels_from_instances(
-    content: dict[str, Any], path: Path, classes: Sequence[str]
+    content: dict[str, Any],
+    path: Path,
+    classes: Sequence[str],
+    images: Iterable[str] | None = None,
 ) -> dict[str, tuple[int, ...]]:
     """Return the classes of the objects of each image, found by the categories' names.
 
@@ -56,12 +60,13 @@ def labels_from_instances(
         content: What the file holds.
         path: The file, for errors.
         classes: Class names, background first.
+        images: Paths or names of the images that matter.
 
     Raises:
         LabelFileError: a category with objects is no class, an annotation names an image or a
             category that does not exist, two images have the same name.
     """
-    table = LabelTable(path, classes)
+    table = LabelTable(path, classes, images)
     categories = {}
     for number, category in enumerate(content['categories'], start=1):
         key, name = _field(category, ('id', 'name'), f'{path}, category {number}')
@@ -76,7 +81,7 @@ def labels_from_instances(
     for number, annotation in enumerate(content['annotations'], start=1):
         try:
             found[annotation['image_id']].add(indices[annotation['category_id']])
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, IndexError):
             # the first object of a category, or something is wrong
             where = f'annotation {number}'
             keys = ('image_id', 'category_id')

@@ -8,14 +8,14 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from .common import LabelFileError, LabelTable, read_text
+from .common import LabelFileError, LabelTable, read_text, text_lines
 
 COLUMNS = ('image', 'labels')
 
 
 def _header(path: Path, text: str) -> tuple[str, list[str]]:
     """Return the delimiter and the column names."""
-    first = next((line for line in text.splitlines() if line.strip()), '')
+    first = next((line for line in text_lines(text) if line.strip()), '')
     for delimiter in ',;\t':
         fields = [field.strip().strip('"').lower() for field in first.split(delimiter)]
         if set(COLUMNS) <= set(fields):
@@ -44,7 +44,7 @@ def read_csv_labels(
     Args:
         path: The file, UTF-8 with or without byte order mark, any line ends.
         classes: Class names, background first.
-        images: Not used, all rows are read.
+        images: Paths or names of the images that rows may mean; all rows are read.
 
     Raises:
         LabelFileError: no header, a row with too few or too many fields, an unknown class, two
@@ -54,7 +54,7 @@ def read_csv_labels(
     delimiter, header = _header(path, text)
     image_column, label_column = (header.index(name) for name in COLUMNS)
     separators = _label_pattern(classes)
-    table = LabelTable(path, classes)
+    table = LabelTable(path, classes, images)
     rows = csv.reader(io.StringIO(text, newline=''), delimiter=delimiter, strict=True)
     seen_header = False
     try:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from .coco_json import is_instances, labels_from_instances
-from .common import LabelFileError, LabelTable, read_text
+from .common import LabelFileError, LabelTable, parse_json
 
 
-class _DuplicateKeyError(ValueError):
+class _DuplicateKeyError(Exception):
     """An object has the same key twice."""
 
 
@@ -20,7 +20,7 @@ def _slim_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     slim = dict(pairs)
     if len(slim) != len(pairs):
         keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        twice = Counter(keys).most_common(1)[0][0]
         first = keys.index(twice)
         second = keys.index(twice, first + 1)
         raise _DuplicateKeyError(f'{twice!r} has two entries, {first + 1} and {second + 1}')
@@ -37,18 +37,16 @@ def load_json(path: Path) -> Any:
         LabelFileError: missing, not JSON, or an object has the same key twice.
     """
     try:
-        return json.loads(read_text(path), object_pairs_hook=_slim_object)
-    except json.JSONDecodeError as error:
-        raise LabelFileError(
-            f'{path}, line {error.lineno}, column {error.colno}: not valid JSON ({error.msg}): '
-            'correct or make the file again.'
-        ) from error
+        return parse_json(path, _slim_object)
     except _DuplicateKeyError as error:
         raise LabelFileError(f'{path}: {error}: keep one.') from error
 
 
 def labels_from_mapping(
-    content: Any, path: Path, classes: Sequence[str]
+    content: Any,
+    path: Path,
+    classes: Sequence[str],
+    images: Collection[str] | None = None,
 ) -> dict[str, tuple[int, ...]]:
     """Read the labels of a mapping from images to lists of class names.
 
@@ -56,6 +54,7 @@ def labels_from_mapping(
         content: What the file holds.
         path: The file, for errors.
         classes: Class names, background first.
+        images: Paths or names of the images that entries may mean.
 
     Raises:
         LabelFileError: another structure, an unknown class, two entries for one image.
@@ -65,7 +64,7 @@ def labels_from_mapping(
             f'{path}: holds a {type(content).__name__} where an object is expected: write '
             '{"image": ["class", ...]}, or give a COCO instances file.'
         )
-    table = LabelTable(path, classes)
+    table = LabelTable(path, classes, images)
     for number, (image, names) in enumerate(content.items(), start=1):
         where = f'entry {number} ({image!r})'
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -85,7 +84,7 @@ def read_json_labels(
     Args:
         path: The file.
         classes: Class names, background first.
-        images: Not used, all entries are read.
+        images: Paths or names of the images that entries may mean; all are read.
 
     Raises:
         LabelFileError: see :func:`labels_from_mapping` and
@@ -93,5 +92,5 @@ def read_json_labels(
     """
     content = load_json(path)
     if is_instances(content):
-        return labels_from_instances(content, path, classes)
-    return labels_from_mapping(content, path, classes)
+        return labels_from_instances(content, path, classes, images)
+    return labels_from_mapping(content, path, classes, images)

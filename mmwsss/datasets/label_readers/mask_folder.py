@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ..masks import MaskError, read_mask
-from .common import LabelFileError
+from .common import LabelFileError, files_of_images
 
 
 def read_mask_labels(
@@ -19,19 +19,16 @@ def read_mask_labels(
     Args:
         path: The folder.
         classes: Class names, background first.
-        images: Ids of the images to read; those without a file get no entry. Default: all.
+        images: Paths or names of the images to read; those without a file get no entry.
+            Default: all.
 
     Raises:
         LabelFileError: a file is no index mask, or has values that are no class.
     """
-    names = sorted(file.stem for file in path.glob('*.png'))
-    if images is not None:
-        present = set(names)
-        names = [name for name in images if name in present]
     labels = {}
-    for name in names:
+    for name, file in files_of_images(path, '.png', images).items():
         try:
-            _, values = read_mask(path / f'{name}.png', len(classes))
+            _, values = read_mask(file, len(classes))
         except MaskError as error:
             raise LabelFileError(str(error)) from error
         labels[name] = tuple(value - 1 for value in values if 0 < value < len(classes))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import reprlib
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mmwsss.utils import short_list
 
 from .common import LabelFileError, LabelTable
 from .safe_npy import load_npy_dict
@@ -32,9 +36,15 @@ def _decode(code: int) -> str:
 
 def _indices(vector: Any, num_foreground: int, where: str) -> list[int]:
     """Return where a multi-hot vector is 1."""
+    plain = isinstance(vector, (list, tuple)) and all(
+        isinstance(value, (bool, int, float)) for value in vector
+    )
     try:
+        if not plain and not isinstance(vector, np.ndarray):
+            # lists that hold each other may be far larger than their file
+            raise TypeError
         values = np.asarray(vector, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise LabelFileError(
             f'{where}: received a {type(vector).__name__} where a multi-hot vector is expected.'
         ) from error
@@ -62,19 +72,27 @@ def read_npy_labels(
     Args:
         path: The ``.npy`` file.
         classes: Class names, background first.
-        images: Ids of the images that integer keys may mean; without them a number of 10 digits
-            becomes a VOC name and any other one of 12 digits.
+        images: Paths or names of the images that keys may mean; without them a number of 10
+            digits becomes a VOC name and any other one of 12 digits.
 
     Raises:
         LabelFileError: see :func:`~.safe_npy.load_npy_dict`; a key is neither text nor number,
             a vector is not multi-hot over the classes.
     """
-    table = LabelTable(path, classes)
-    codes = {_code(name): name for name in images or ()}
+    table = LabelTable(path, classes, images)
+    codes: dict[int | None, list[str]] = defaultdict(list)
+    for name in table.images.of.values():
+        codes[_code(name)].append(name)
     for number, (key, vector) in enumerate(load_npy_dict(path).items(), start=1):
-        where = f'entry {number} ({key!r})'
+        where = f'entry {number} ({reprlib.repr(key)})'
         if isinstance(key, int) and not isinstance(key, bool) and key >= 0:
-            name = codes.get(key, _decode(key))
+            meant = codes.get(key) or [_decode(key)]
+            if len(meant) > 1:
+                raise LabelFileError(
+                    f'{path}, {where}: may mean the images {short_list(meant)}: make the file '
+                    'with the names of the images as keys.'
+                )
+            name = meant[0]
         elif isinstance(key, str):
             name = key
         else:

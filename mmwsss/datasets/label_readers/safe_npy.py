@@ -17,9 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy_format
 
+from mmwsss.utils import read_content
+
 from .common import LabelFileError
 
 _KINDS = 'biufSU'
+MAX_PARTS = 10_000
 
 
 class _StandIn:
@@ -114,17 +117,52 @@ class _DictUnpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f'{module_name}.{global_name}') from None
 
 
-def _check_memo(content: bytes) -> None:
-    """Refuse memo numbers that would make the unpickler allocate far more than the file."""
+def _check_pickle(content: bytes) -> None:
+    """Refuse what makes of a small file much memory, or takes long to become a key of a dict.
+
+    Tuples that hold each other through the memo have no size of their own in the file, but
+    what hashes or prints them goes through all that they hold.
+    """
+    stack: list[int] = []  # numbers of parts, 0 for a mark
+    memo: dict[int, int] = {}
     for opcode, argument, _ in pickletools.genops(content):
-        if opcode.name in ('PUT', 'LONG_BINPUT') and int(argument or 0) > len(content):
-            raise pickle.UnpicklingError(f'memo number {argument}')
+        name, last = opcode.name, stack[-1] if stack else 1
+        if name in ('PUT', 'BINPUT', 'LONG_BINPUT'):
+            if int(argument or 0) > len(content):
+                raise pickle.UnpicklingError(f'memo number {argument}')
+            memo[int(argument or 0)] = last
+        elif name == 'MEMOIZE':
+            memo[len(memo)] = last
+        elif name in ('GET', 'BINGET', 'LONG_BINGET'):
+            stack.append(memo.get(int(argument or 0), 1))
+        else:
+            _follow(opcode, stack)
+        if stack and stack[-1] > MAX_PARTS:
+            raise pickle.UnpicklingError('tuples that hold each other')
+
+
+def _follow(opcode: pickletools.OpcodeInfo, stack: list[int]) -> None:
+    """Take from the stack what an operation takes, and put on it what it makes."""
+    if opcode.name == 'MARK':
+        stack.append(0)
+        return
+    taken = 0
+    if pickletools.markobject in opcode.stack_before:
+        while stack and (part := stack.pop()):
+            taken += part
+        before = opcode.stack_before.index(pickletools.markobject)
+    else:
+        before = len(opcode.stack_before)
+    for _ in range(min(before, len(stack))):
+        taken += stack.pop()
+    made = 1 + taken if opcode.name.startswith(('TUPLE', 'FROZENSET', 'DUP')) else 1
+    stack.extend([made] * len(opcode.stack_after))
 
 
 def _read_pickle(path: Path) -> bytes:
     """Return what follows the header of an ``.npy`` file that holds one object."""
     try:
-        stream = io.BytesIO(path.read_bytes())
+        stream = io.BytesIO(read_content(path))
         version = npy_format.read_magic(stream)
         if version == (1, 0):
             shape, _, dtype = npy_format.read_array_header_1_0(stream)
@@ -156,7 +194,7 @@ def load_npy_dict(path: Path) -> dict[Any, Any]:
     """
     content = _read_pickle(path)
     try:
-        _check_memo(content)
+        _check_pickle(content)
         loaded = _DictUnpickler(io.BytesIO(content), encoding='latin1').load()
         if isinstance(loaded, _Array):
             (loaded,) = loaded.build()

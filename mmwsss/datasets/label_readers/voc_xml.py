@@ -6,13 +6,15 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from .common import LabelFileError, LabelTable
+from mmwsss.utils import read_content
+
+from .common import LabelFileError, LabelTable, files_of_images
 
 
 def _object_names(path: Path) -> list[str]:
     """Return the class of every object, parts of objects not counted."""
     try:
-        content = path.read_bytes()
+        content = read_content(path)
         if b'<!DOCTYPE' in content or b'<!ENTITY' in content:
             raise LabelFileError(
                 f'{path}: declares a document type, which VOC annotations do not: remove the '
@@ -45,18 +47,14 @@ def read_voc_xml(
     Args:
         path: The folder.
         classes: Class names, background first.
-        images: Ids of the images to read; those without a file get no entry. Default: all.
+        images: Paths or names of the images to read; those without a file get no entry.
+            Default: all.
 
     Raises:
         LabelFileError: a file is no VOC annotation or names an unknown class.
     """
-    names = sorted(file.stem for file in path.glob('*.xml'))
-    if images is not None:
-        present = set(names)
-        names = [name for name in images if name in present]
     labels = {}
-    for name in names:
-        file = path / f'{name}.xml'
+    for name, file in files_of_images(path, '.xml', images).items():
         table = LabelTable(file, classes)
         found = enumerate(_object_names(file), start=1)
         indices = {table.class_index(tag, f'object {number}') for number, tag in found}

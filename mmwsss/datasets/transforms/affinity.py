@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mmwsss.ops.affinity_labels import IGNORE_INDEX, fuse_affinity_scores
 
 from ..affinity_files import LEVELS, SUFFIXES, AffinityFileError, read_affinity_scores
-from ..image_labels import image_id
+from ..image_names import image_id
 from ..masks import check_num_classes, read_mask
 
 

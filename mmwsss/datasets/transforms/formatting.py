@@ -11,7 +11,7 @@ from mmcv.transforms import to_tensor
 from mmseg.datasets.transforms import PackSegInputs, formatting
 from mmseg.registry import TRANSFORMS
 
-from ..image_labels import image_id
+from ..image_names import image_id
 
 WEAK_META_KEYS = (
     'img_path',

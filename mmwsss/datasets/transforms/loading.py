@@ -11,12 +11,11 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.loading import LoadImageFromFile
-from mmengine import fileio
 from mmseg.registry import TRANSFORMS
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from mmwsss.utils import FileProblemError
+from mmwsss.utils import FileProblemError, read_content
 
 from ..decoding import decoding_problem, turned_note
 from ..masks import MaskError, read_mask
@@ -127,7 +126,7 @@ class LoadImageChecked(LoadImageFromFile):
         """
         path = results['img_path']
         try:
-            content = fileio.get(path, backend_args=self.backend_args)
+            content = read_content(path, self.backend_args)
         except OSError as error:
             raise FileNotFoundError(
                 f'image {path} cannot be read ({error.strerror or error}): check data_root and '

@@ -2,5 +2,6 @@
 
 from .exact_resume_hook import ExactResumeHook
 from .freeze_hook import FreezeHook
+from .random_start_hook import RandomStartHook
 
-__all__ = ['ExactResumeHook', 'FreezeHook']
+__all__ = ['ExactResumeHook', 'FreezeHook', 'RandomStartHook']

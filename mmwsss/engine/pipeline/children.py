@@ -96,7 +96,7 @@ class Child:
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
             with open(log, 'ab') as file, warnings.catch_warnings():
-                file.write(f'$ {command_line(tool, words)}\n'.encode())
+                file.write(f'$ {command_line(tool, words)}\n'.encode(errors='surrogateescape'))
                 file.flush()
                 self.start = file.tell()
                 # Python 3.12 warns where a process with threads forks; bind needs no lock

@@ -12,6 +12,7 @@ from mmseg.registry import DATASETS
 
 from mmwsss.datasets import image_id
 from mmwsss.engine.launch import UsageError
+from mmwsss.models.pretrained import named
 
 from .tool_configs import find_dicts
 
@@ -89,11 +90,12 @@ def file_digest(path: str | os.PathLike[str]) -> str:
 
 
 def weight_digests(model: Mapping[str, Any], known: Collection[str]) -> dict[str, str]:
-    """Return digests of the files with whose weights a model begins, by the key in its config.
+    """Return digests of the weights with which a model begins, by the key in its config.
 
     Args:
         model: Config of the model.
-        known: Checkpoints that are told otherwise, and left out.
+        known: Checkpoints that are told otherwise, and left out. Addresses and names of weights
+            stand for themselves.
 
     Raises:
         UsageError: a file is missing.
@@ -101,6 +103,8 @@ def weight_digests(model: Mapping[str, Any], known: Collection[str]) -> dict[str
     digests = {}
     for name, init in find_dicts(model, 'checkpoint', 'model'):
         key, path = f'{name}.checkpoint', str(init['checkpoint'])
+        # the same whatever file of this machine it stands for, and before there is one
+        path = named(path) or path
         if path in known:
             continue
         try:

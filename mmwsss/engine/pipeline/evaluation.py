@@ -6,9 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+from mmwsss.datasets.folder_files import list_folder
+from mmwsss.datasets.image_names import ImageNames
 from mmwsss.engine.evaluate_folders import evaluate_maps, evaluate_masks, read_names
 from mmwsss.engine.launch import UsageError
 from mmwsss.evaluation import write_curve
+from mmwsss.utils import short_list
 
 from .digests import digest
 from .manifests import unwritable
@@ -40,7 +43,7 @@ def unevaluated(pipeline: Pipeline, stage: Stage) -> dict[str, str]:
 def _names(folder: Path, split: Split, suffix: str) -> list[str]:
     if split.names:
         return read_names(split.names)
-    return sorted(path.stem for path in folder.glob(f'[!.]*{suffix}'))
+    return sorted(list_folder(folder, (suffix,)).paths()) if folder.is_dir() else []
 
 
 def truths(pipeline: Pipeline, stage: Stage) -> dict[str, str]:
@@ -59,13 +62,16 @@ def truths(pipeline: Pipeline, stage: Stage) -> dict[str, str]:
         if not split.masks or not Path(split.masks).is_dir():
             continue
         names = _names(pipeline.folder(stage.name) / name, split, stage.suffix)
-        try:
-            sizes = [os.path.getsize(f'{split.masks}/{image}.png') for image in names]
-        except OSError as error:
+        masks = list_folder(split.masks, ('.png',))
+        images = ImageNames(names)
+        paths = masks.of(images)
+        if missing := [name for name in images.of.values() if name not in paths]:
             raise UsageError(
-                f'split {name}: the true mask {error.filename} cannot be read ({error.strerror}): '
-                f'name the images that have one in splits.{name}.names.'
-            ) from error
+                f'split {name}: {split.masks} lacks the true masks of {len(missing)} of '
+                f'{len(names)} images ({short_list(missing)}): name the images that have one in '
+                f'splits.{name}.names.{masks.hint("masks")}'
+            )
+        sizes = [os.path.getsize(path) for path in paths.values()]
         found[name] = digest([names, sizes])
     return found
 

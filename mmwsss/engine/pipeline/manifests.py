@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmwsss.engine.launch import UsageError
-from mmwsss.utils import atomic_write
+from mmwsss.utils import atomic_write, read_utf8
 
 FORMAT = 1
 MANIFEST, STARTED = 'manifest.json', 'started.json'
@@ -56,7 +56,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
         UsageError: it is damaged, or of another version.
     """
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = json.loads(read_utf8(path))
         found = content['format']
     except FileNotFoundError:
         return None

@@ -34,8 +34,13 @@ LEFT_OVER = (
     'data_preprocessor',
     'norm_cfg',
     'vis_backends',
+    'classes',
+    'photographs',
+    'schedule_images',
+    'max_size',
 )
 CRF = 'DenseCRF'
+SIZE_OF_CROP = 9 / 8
 # what gives all photographs one size, as crops do
 FITTING = ('ZoomIntoPart',)
 
@@ -95,6 +100,19 @@ def input_size(cfg: Config) -> int:
             'photographs may be: add the size of the crops.'
         )
     return max(size)
+
+
+def largest_size(cfg: Config) -> int:
+    """Return how long the longer side of photographs may be.
+
+    Args:
+        cfg: Config of the training; its ``max_size`` where it has one, else 9/8 of its crops, as
+            the photographs of VOC are 500 pixels long and the crops of most networks 448.
+
+    Raises:
+        UsageError: the config says neither.
+    """
+    return cfg.get('max_size') or int(input_size(cfg) * SIZE_OF_CROP)
 
 
 def set_classes(model: Any, num_classes: int) -> None:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from mmwsss.datasets import ImageEntry
+from mmwsss.datasets.label_writers import write_image_labels
 from mmwsss.engine.launch import UsageError
 from mmwsss.utils import atomic_write
 
 from .children import readable
-from .own_configs import OwnData, input_size, own_config
+from .own_configs import OwnData, input_size, largest_size, own_config
 from .own_folder import OwnFolder, check_folder
-from .own_images import fit_images
+from .own_images import fit_images, flat_name, usual_size
 from .schedules import ITERATIONS
 from .tool_configs import find_config, flat_options, load_tool_config
 
-# the photographs of VOC are 500 pixels long, the crops that networks are trained on 448
-SIZE_OF_CROP = 9 / 8
 SPLIT = 'train'
 DATA_STAGES = ('DrawEmblems',)
 # folders that are named after the one that they lie in
@@ -35,7 +35,7 @@ def write_if_new(path: Path, text: str) -> None:
         path: The file.
         text: Its content.
     """
-    if path.is_file() and path.read_text(encoding='utf-8') == text:
+    if path.is_file() and path.read_bytes() == text.encode(errors='surrogateescape'):
         return
     with atomic_write(path, 'w') as file:
         file.write(text)
@@ -43,6 +43,14 @@ def write_if_new(path: Path, text: str) -> None:
 
 def _write_names(path: Path, entries: Sequence[ImageEntry]) -> str:
     write_if_new(path, ''.join(f'{os.path.basename(entry.img_path)}\n' for entry in entries))
+    return str(path)
+
+
+def _write_tags(folder: OwnFolder, work_dir: str) -> str:
+    """Write the tags under the names of the copies, which have no folders."""
+    tags = {flat_name(entry): folder.tags[entry.image_id] for entry in folder.entries}
+    path = Path(work_dir, 'configs', 'tags.json')
+    write_image_labels(path, tags, folder.classes)
     return str(path)
 
 
@@ -182,6 +190,16 @@ def _describe(
     )
 
 
+def _say_sizes(
+    entries: Sequence[ImageEntry], trained: Sequence[Config], say: Callable[[str], None]
+) -> tuple[int, int]:
+    """Say how large the photographs and the crops are, and return the former's median."""
+    height, width = usual_size(entries)
+    crops = ', '.join(str(side) for side in dict.fromkeys(map(input_size, trained)))
+    say(f'Photographs of {width} x {height} pixels (median), trained on crops of {crops}.')
+    return height, width
+
+
 def own_pipeline(
     template: Config,
     *,
@@ -215,8 +233,7 @@ def own_pipeline(
         UsageError: something is wrong with the photographs, the tags, the masks or the template.
     """
     work_dir = str(Path(work_dir))
-    whole = template.to_dict().get('stages', [])
-    stages = [stage for stage in whole if stage['type'] not in DATA_STAGES]
+    stages = [s for s in template.to_dict().get('stages', []) if s['type'] not in DATA_STAGES]
     final = final_model(stages)
     folder = check_folder(
         images, labels, masks=masks, classes=classes, work_dir=work_dir, workers=workers, say=say
@@ -224,13 +241,17 @@ def own_pipeline(
     trained = [read_template(stage, tools)[0] for stage in stages if stage['type'] == 'Train']
     # what guides the network that makes maps may see less of a photograph
     seeing = [cfg for cfg in trained if 'cam_head' in cfg.model] or trained
-    size = int(input_size(seeing[0]) * SIZE_OF_CROP)
+    size = largest_size(seeing[0])
     entries = fit_images(folder.entries, work_dir, size, workers=workers)
     if entries != list(folder.entries):
         say(
             f'The stages read copies in {os.path.dirname(entries[0].img_path)}: photographs of at '
             f'most {size} pixels, in one folder.'
         )
+    image_size = _say_sizes(entries, trained, say)
+    renamed = (a.name != b.image_id for a, b in zip(folder.entries, entries, strict=True))
+    if any(renamed):
+        folder = replace(folder, labels=_write_tags(folder, work_dir))
     data = _describe(folder, entries, size, work_dir)
     writer = _Writer(data, work_dir, final, tools)
     own_stages = [writer.stage(stage) for stage in stages]
@@ -246,6 +267,8 @@ def own_pipeline(
             stages=own_stages,
             notes=list(folder.notes),
             apply=apply_command(work_dir, tools),
+            num_images=len(entries),
+            image_size=image_size,
         ),
         filename=template.filename,
     )

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from mmwsss.datasets import ImageEntry, ImageLabels, LabelFileError, image_id
+from mmwsss.datasets import ImageEntry, ImageLabels, LabelFileError
 from mmwsss.datasets.check import (
     ERRORS,
     ImageReport,
@@ -21,13 +21,13 @@ from mmwsss.datasets.check import (
 )
 from mmwsss.datasets.check_labels import Finding, collect_labels
 from mmwsss.datasets.class_names import class_names
-from mmwsss.datasets.image_level_folder_dataset import list_image_files
-from mmwsss.datasets.label_readers import IMAGE_SUFFIXES, short_list
+from mmwsss.datasets.folder_files import list_folder
+from mmwsss.datasets.image_names import IMAGE_SUFFIXES
 from mmwsss.datasets.masks import MAX_CLASSES
 from mmwsss.datasets.tag_names import read_tag_names
 from mmwsss.engine.launch import UsageError
 from mmwsss.engine.mask_tools import work_through
-from mmwsss.utils import atomic_write
+from mmwsss.utils import atomic_write, short_list
 
 SHOWN = 3
 # what the findings of a kind are, and what to do about them
@@ -44,6 +44,10 @@ ADVICE: Mapping[str, tuple[str, str]] = MappingProxyType(
         'entry without image': (
             'Entries without photograph',
             'add the photographs, or take the entries out',
+        ),
+        'image of a kind that is not read': (
+            'Photographs of a kind that is not read',
+            'convert them to JPEG or PNG, or take the entries out',
         ),
         'missing image': ('Photographs that are gone', 'start again'),
         'unreadable image': (
@@ -94,6 +98,7 @@ class OwnFolder:
         classes: Names, background first.
         entries: Photographs, and the masks of those that have one.
         notes: Sentences that are worth knowing.
+        tags: Of the photographs, by their names.
     """
 
     images: str
@@ -101,6 +106,7 @@ class OwnFolder:
     classes: tuple[str, ...]
     entries: Sequence[ImageEntry]
     notes: Sequence[str]
+    tags: ImageLabels
 
 
 def _inside(path: str, folder: str) -> bool:
@@ -136,22 +142,20 @@ def list_photographs(images: str, masks: str | None = None) -> list[ImageEntry]:
         UsageError: there is no photograph, or masks are wanted and there is none.
     """
     entries = []
-    for name in list_image_files(images):
-        found = None
-        if masks is not None:
-            places = (f'{os.path.splitext(name)[0]}.png', f'{image_id(name)}.png')
-            paths = (os.path.join(masks, place) for place in places)
-            found = next(filter(os.path.isfile, paths), None)
-        entries.append(ImageEntry(os.path.join(images, name), found))
+    files = list_folder(images)
+    true = None if masks is None else list_folder(masks, ('.png',))
+    found = {} if true is None else true.of(files.images)
+    for path, name in files.images.of.items():
+        entries.append(ImageEntry(os.path.join(images, path), found.get(name), name=name))
     if not entries:
         raise UsageError(
             f'--images {images} holds no photograph: give a folder with files that end with '
-            f'{", ".join(IMAGE_SUFFIXES)}.'
+            f'{", ".join(IMAGE_SUFFIXES)}.{files.hint("photographs")}'
         )
-    if masks is not None and not any(entry.seg_map_path for entry in entries):
+    if true is not None and not any(entry.seg_map_path for entry in entries):
         raise UsageError(
             f'--masks {masks} holds no mask of a photograph of {images}: name the masks after the '
-            'photographs, rex.png for rex.jpg, or leave --masks out.'
+            f'photographs, rex.png for rex.jpg, or leave --masks out.{true.hint("masks")}'
         )
     return entries
 
@@ -191,7 +195,7 @@ def _stamp(entries: Iterable[ImageEntry], num_classes: int) -> str:
     for entry in entries:
         for path in filter(None, (entry.img_path, entry.seg_map_path)):
             stat = os.stat(path)
-            hashed.update(f'{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n'.encode())
+            hashed.update(os.fsencode(f'{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n'))
     return hashed.hexdigest()
 
 
@@ -276,16 +280,21 @@ def check_folder(
     record = Path(work_dir, 'configs', 'readable.txt')
     read = partial(_read_files, num_classes=len(found), record=record, workers=workers)
     present = {entry.image_id for entry in entries}
-    report = check_dataset(entries, found, labels=tags, present=present, read=read)
+    files = list_folder(images)
+    report = check_dataset(entries, found, labels=tags, present=present, files=files, read=read)
     findings += report.findings
+    unused = [files.note('photographs')]
     if masks is not None:
-        others = {image_id(name) for name in list_image_files(masks)} - present
-        findings += [Finding('mask without image', name) for name in sorted(others)]
+        files = list_folder(masks, ('.png',))
+        used = {entry.seg_map_path for entry in entries}
+        others = [name for name in files.names if os.path.join(masks, name) not in used]
+        findings += [Finding('mask without image', name) for name in others]
+        unused.append(files.note('masks'))
     texts = sentences(findings)
     wrong = [text for kind, text in texts.items() if kind in ERRORS]
     if wrong:
-        raise UsageError('\n'.join(wrong))
-    notes = [_counts(found, entries, tags), *texts.values()]
+        raise UsageError('\n'.join([*wrong, *filter(None, unused)]))
+    notes = [_counts(found, entries, tags), *texts.values(), *filter(None, unused)]
     for note in notes:
         say(note)
-    return OwnFolder(images, labels, found, entries, notes)
+    return OwnFolder(images, labels, found, entries, notes, tags)

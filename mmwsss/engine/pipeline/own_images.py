@@ -17,7 +17,7 @@ from mmwsss.datasets.class_palettes import write_mask_file
 from mmwsss.datasets.transforms import LoadImageChecked
 from mmwsss.engine.launch import UsageError
 from mmwsss.engine.mask_tools import make_folder, work_through
-from mmwsss.utils import atomic_write, limited_size, remove_stale
+from mmwsss.utils import atomic_write, limited_size, remove_stale, shown
 
 # nearly nothing is lost, at a quarter of the size of a PNG file
 JPEG = dict(format='JPEG', quality=95, subsampling=0)
@@ -39,6 +39,20 @@ def is_larger(path: str, max_size: int) -> bool:
     """
     with Image.open(path) as image:
         return max(image.size) > max_size
+
+
+def usual_size(entries: Sequence[ImageEntry]) -> tuple[int, int]:
+    """Return the median height and width of photographs, by their headers.
+
+    Args:
+        entries: The photographs, at least one.
+    """
+    sizes = []
+    for entry in entries:
+        with Image.open(entry.img_path) as image:
+            sizes.append(image.size)
+    widths, heights = (sorted(side) for side in zip(*sizes, strict=True))
+    return heights[len(heights) // 2], widths[len(widths) // 2]
 
 
 def _is_done(copy: Copy) -> bool:
@@ -108,6 +122,19 @@ def _write(
         pass
 
 
+def flat_name(entry: ImageEntry) -> str:
+    """Return the name of a photograph in one folder with all others.
+
+    Args:
+        entry: The photograph.
+
+    Example:
+        >>> flat_name(ImageEntry('im/dog/001.jpg', name='dog/001'))
+        'dog__001'
+    """
+    return entry.image_id.replace('/', '__')
+
+
 def fit_images(
     entries: Sequence[ImageEntry], work_dir: str, max_size: int, *, workers: int
 ) -> list[ImageEntry]:
@@ -115,8 +142,8 @@ def fit_images(
 
     Every stage reads photographs at their full size, and networks expect objects of the size
     that they learned from; so the photographs of a telephone are made smaller once. If one is too
-    large, or lies in a subfolder, all are copied, those that are small enough byte by byte.
-    Copies that are there are kept.
+    large, or lies in a subfolder, or its mask does, all are copied, those that are small enough
+    byte by byte. Copies that are there are kept.
 
     Args:
         entries: The photographs, checked, and their masks.
@@ -128,7 +155,9 @@ def fit_images(
         UsageError: the photographs lie in ``work_dir``, or a copy cannot be written.
     """
     larger = [is_larger(entry.img_path, max_size) for entry in entries]
-    if not any(larger) and len({os.path.dirname(entry.img_path) for entry in entries}) == 1:
+    places = [{os.path.dirname(entry.img_path) for entry in entries}]
+    places.append({os.path.dirname(e.seg_map_path) for e in entries if e.seg_map_path})
+    if not any(larger) and all(len(folders) < 2 for folders in places):
         return list(entries)
     images, masks = (os.path.join(work_dir, f'{name}_{max_size}') for name in ('images', 'masks'))
     for path in (path for entry in entries for path in (entry.img_path, entry.seg_map_path)):
@@ -138,11 +167,19 @@ def fit_images(
                 'the originals, or another --work-dir.'
             )
     out, mask_copies = [], []
+    owners: dict[str, ImageEntry] = {}
     for entry, large in zip(entries, larger, strict=True):
-        name = f'{entry.image_id}.jpg' if large else os.path.basename(entry.img_path)
+        flat = flat_name(entry)
+        owner = owners.setdefault(flat, entry)
+        if owner is not entry:
+            raise UsageError(
+                f'The copies of {shown(owner.img_path)} and {shown(entry.img_path)} would have '
+                'the same name: rename one.'
+            )
+        name = flat + ('.jpg' if large else os.path.splitext(entry.img_path)[1])
         mask = None
         if entry.seg_map_path is not None:
-            mask = os.path.join(masks, f'{entry.image_id}.png')
+            mask = os.path.join(masks, f'{flat}.png')
             mask_copies.append(Copy(entry.seg_map_path, mask))
         out.append(ImageEntry(os.path.join(images, name), mask))
     image_copies = [Copy(a.img_path, b.img_path) for a, b in zip(entries, out, strict=True)]

@@ -29,6 +29,8 @@ def template_images(cfg: Config) -> int:
     Raises:
         UsageError: the data set is not there and its size is not known.
     """
+    if 'schedule_images' in cfg:
+        return cfg.schedule_images
     dataset = cfg.train_dataloader.dataset
     while 'dataset' in dataset:
         dataset = dataset.dataset

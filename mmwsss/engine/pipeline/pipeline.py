@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mmengine.config import Config
 
 from mmwsss.datasets import LabelFileError
 from mmwsss.datasets.class_palettes import ClassPalette, read_classes
+from mmwsss.engine.config_keys import nearest
 from mmwsss.engine.launch import UsageError
 
 from .data import Images, describe, inner_datasets
@@ -24,6 +26,10 @@ from .stage import Stage
 from .tool_configs import load_tool_config, without
 
 NAME = re.compile(r'[A-Za-z0-9][\w.-]*')
+# of the settings of a pipeline
+KINDS: Mapping[str, tuple[type, ...]] = MappingProxyType(
+    {'stages': (list, tuple), 'splits': (dict,), 'seed': (int,), 'notes': (list, tuple)}
+)
 # folders of a pipeline and of a stage
 RESERVED = ('replaced', 'logs')
 
@@ -83,6 +89,12 @@ class Pipeline:
         for key in ('stages', 'splits', 'classes'):
             if not content.get(key):
                 raise UsageError(f'The pipeline {self.config} has no {key}; add {key} = ...')
+        for key, kinds in KINDS.items():
+            if not isinstance(content.get(key) or kinds[0](), kinds):
+                raise UsageError(
+                    f'The pipeline {self.config} has {key}={content[key]!r} where a '
+                    f'{kinds[0].__name__} is expected; correct it.'
+                )
         self.title = str(content.get('title') or Path(self.config).stem)
         self.seed = int(content.get('seed') or 0) if seed is None else seed
         self.data_root = content.get('data_root')
@@ -248,18 +260,27 @@ class Pipeline:
 
 def _make_split(name: str, entry: Mapping[str, Any]) -> Split:
     known = [f.name for f in fields(Split) if f.name != 'name']
+    if not isinstance(entry, Mapping):
+        raise UsageError(f'splits.{name} is {entry!r}: write dict(split=..., images=...).')
     for key in ('split', 'images'):
         if not entry.get(key):
             raise UsageError(f'splits.{name}: {key} is missing; add {key}=...')
     for key in entry:
         if key not in known:
-            raise UsageError(f'splits.{name}: there is no {key!r}; it takes {", ".join(known)}.')
+            raise UsageError(
+                f'splits.{name}: there is no {key!r}{nearest(key, known)}; it takes '
+                f'{", ".join(known)}.'
+            )
     if not NAME.fullmatch(name) or name in RESERVED:
         raise UsageError(f'splits: {name!r} cannot be the name of a folder; take another one.')
     return Split(name, **entry)
 
 
 def _make_stage(entry: Mapping[str, Any], number: int) -> Stage:
+    if not isinstance(entry, Mapping):
+        raise UsageError(
+            f'stage {number}: {entry!r} where dict(type=..., name=...) is expected; correct it.'
+        )
     settings = dict(entry)
     kind, name = settings.pop('type', None), settings.get('name')
     where = f'stage {name or number}'
@@ -273,9 +294,11 @@ def _make_stage(entry: Mapping[str, Any], number: int) -> Stage:
     unknown = [key for key in settings if key not in parameters]
     needed = [key for key, p in parameters.items() if p.default is p.empty and key not in settings]
     if unknown or needed:
-        problem = f'there is no {unknown[0]!r}' if unknown else f'{needed[0]} is missing'
+        problem = f'{needed[0]} is missing' if needed else ''
+        if unknown:
+            problem = f'there is no {unknown[0]!r}{nearest(unknown[0], parameters)}'
         raise UsageError(f'{where}: {problem}; {kind} takes {", ".join(parameters)}.')
     try:
         return cls(**settings)
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(f'{where}: {error}') from error

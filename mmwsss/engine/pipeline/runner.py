@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from prettytable import PrettyTable
 
+from mmwsss.compat import CheckpointError
+from mmwsss.engine.first_weights import require_weights
 from mmwsss.engine.launch import UsageError
+from mmwsss.models.pretrained import SCHEME
 
 from .children import command_line, readable
 from .display import clock, say
 from .execution import Execution, move_away
 from .locks import locked
 from .pipeline import Pipeline
-from .plan import GO_ON, SKIP, Step, describe_state, limit_plan, make_plan
+from .plan import GO_ON, RUN, SKIP, Step, describe_state, limit_plan, make_plan
 from .results import final_checkpoint, make_report, results_table, write_results
 from .tasks import ToolError, dismiss
+from .trainings import latest_checkpoint
 from .world import World
 
 TO_DO = {SKIP: 'nothing', GO_ON: 'go on'}
@@ -36,6 +41,7 @@ def show_plan(pipeline: Pipeline, first: str | None = None, last: str | None = N
     """
     pipeline.check()
     steps, again = limit_plan(make_plan(pipeline), first, last)
+    _require_weights(pipeline, steps, download=False)
     table = PrettyTable(['stage', 'what there is', 'what is to do'])
     table.align = 'l'
     todo: list[Step] = []
@@ -100,8 +106,24 @@ def _lead(execution: Execution, first: str | None, last: str | None) -> None:
                 move_away(pipeline, step.stage.name)
             steps, _ = limit_plan(make_plan(pipeline), None, last)
         say(f'{pipeline.title}, in {readable(pipeline.work_dir)}')
+        _require_weights(pipeline, steps, download=True)
         execution.run(steps, len(pipeline.stages))
         _conclude(execution, begin)
+
+
+def _require_weights(pipeline: Pipeline, steps: Sequence[Step], *, download: bool) -> None:
+    """Get the named weights of all trainings that are to begin, before the first of them does."""
+    names = []
+    for step in steps:
+        begins = step.action == RUN or (
+            step.action == GO_ON and latest_checkpoint(pipeline.folder(step.stage.name)) is None
+        )
+        weights = step.settings.get('weights', {}) if begins else {}
+        names += [name for name in weights.values() if name.startswith(SCHEME)]
+    try:
+        require_weights(names, download=download)
+    except CheckpointError as error:
+        raise UsageError(str(error)) from error
 
 
 def _conclude(execution: Execution, begin: float) -> None:

@@ -8,7 +8,13 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmwsss.engine.launch import UsageError, load_config
+from mmwsss.engine.config_keys import nearest
+from mmwsss.engine.launch import UsageError, load_config, merge_options
+
+KNOWN = (
+    *('stages', 'splits', 'classes', 'title', 'seed', 'data_root', 'notes', 'apply'),
+    *('work_dir', 'launcher'),
+)
 
 
 def _moved(value: Any, old: str, new: str) -> Any:
@@ -35,7 +41,7 @@ def read_pipeline(path: str, options: Mapping[str, Any] | None = None) -> Config
         UsageError: the file is missing or wrong, or an option does not fit it.
     """
     cfg = load_config(
-        argparse.Namespace(config=path, cfg_options=None, work_dir='', launcher='none')
+        argparse.Namespace(config=path, cfg_options=None, work_dir='', launcher='none'), KNOWN
     )
     options = dict(options or {})
     if new := options.pop('data_root', None):
@@ -43,16 +49,19 @@ def read_pipeline(path: str, options: Mapping[str, Any] | None = None) -> Config
             raise UsageError(f'--cfg-options data_root: {path} has no data_root to change.')
         content = _moved(cfg.to_dict(), str(cfg.data_root).rstrip('/'), str(new))
         cfg = Config(content, filename=path)
-    names = [entry.get('name') for entry in cfg.get('stages', [])]
+    stages = cfg.get('stages') or []
+    names = [str(entry.get('name')) for entry in stages if isinstance(entry, Mapping)]
     numbered = {}
     for key, value in options.items():
         first, _, rest = key.partition('.')
         name, dot, below = rest.partition('.')
         if first == 'stages' and name in names:
             key = f'stages.{names.index(name)}{dot}{below}'
+        elif first == 'stages' and not name.isdigit():
+            raise UsageError(
+                f'--cfg-options {key}: {path} has no stage {name!r}{nearest(name, names)}; its '
+                f'stages are {", ".join(names)}.'
+            )
         numbered[key] = value
-    try:
-        cfg.merge_from_dict(numbered)
-    except (KeyError, TypeError, IndexError) as error:
-        raise UsageError(f'--cfg-options does not fit {path}: {error}.') from error
+    merge_options(cfg, numbered, path, KNOWN)
     return cfg

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import torch.nn.functional as F
 from mmcv.cnn import build_conv_layer, build_norm_layer
-from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
@@ -202,27 +199,6 @@ class ResNet38d(BaseModule):
             raise ValueError(
                 f'ResNet38d: frozen_stages must lie in -1 to {len(_STAGES)}, got {frozen_stages}.'
             )
-
-    def init_weights(self) -> None:
-        """Load the weights of ``init_cfg``; a missing local file is warned of, loudly.
-
-        No download serves these weights, so a first try without them goes on from random ones.
-        """
-        cfg = self.init_cfg
-        if isinstance(cfg, dict) and cfg.get('type') == 'Pretrained' and not self.is_init:
-            path = cfg['checkpoint']
-            if '://' not in path and not Path(path).expanduser().is_file():
-                print_log(
-                    f'ResNet38d: the pretrained weights {path} do not exist. The backbone starts '
-                    'from random weights, which is far from the published figures: make the file '
-                    'with tools/model_converters/resnet38_mxnet2mmwsss.py, or say '
-                    'model.backbone.init_cfg=None if random weights are meant.',
-                    logger='current',
-                    level=logging.WARNING,
-                )
-                self.is_init = True
-                return
-        super().init_weights()
 
     def _freeze(self) -> None:
         """Stop the gradients of the frozen stages."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
@@ -58,6 +59,25 @@ class TokenAttention(nn.Module):
         return self.proj(out.transpose(1, 2).flatten(2)), attention
 
 
+class LayerScale(nn.Module):
+    """Learned factor of each channel of what a block adds.
+
+    Source: Touvron et al., ICCV 2021, https://arxiv.org/abs/2103.17239
+
+    Args:
+        channels: Channels of a token.
+        value: First value of the factors.
+    """
+
+    def __init__(self, channels: int, value: float) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.full((channels,), value))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scaled tokens ``(N, T + L, C)``."""
+        return x * self.gamma
+
+
 class TokenBlock(nn.Module):
     """Block of ViT: attention and feed-forward network, each behind its norm and with a shortcut.
 
@@ -68,6 +88,8 @@ class TokenBlock(nn.Module):
         num_heads: Heads of the attention.
         mlp_ratio: Hidden channels of the feed-forward network over those of a token.
         drop_path: Probability that an image takes the shortcut alone.
+        layer_scale: First value of the learned factors of what attention and feed-forward
+            network add, None for no factors.
         norm_cfg: Config of the norms.
     """
 
@@ -78,6 +100,7 @@ class TokenBlock(nn.Module):
         *,
         mlp_ratio: float = 4.0,
         drop_path: float = 0.0,
+        layer_scale: float | None = None,
         norm_cfg: dict,
     ) -> None:
         super().__init__()
@@ -90,12 +113,16 @@ class TokenBlock(nn.Module):
             int(mlp_ratio * embed_dims),
             act_cfg=dict(type='GELU'),
             dropout_layer=dict(type='DropPath', drop_prob=drop_path),
+            add_identity=False,
         )
+        scaled = layer_scale is not None
+        self.ls1 = LayerScale(embed_dims, layer_scale) if scaled else nn.Identity()
+        self.ls2 = LayerScale(embed_dims, layer_scale) if scaled else nn.Identity()
 
     def forward(
         self, x: Tensor, show: str | None = None, *, num_class_tokens: int = 0
     ) -> tuple[Tensor, Tensor | None]:
         """Return the tokens and what is shown, as :meth:`TokenAttention.forward` does."""
         out, attention = self.attn(self.norm1(x), show, num_class_tokens=num_class_tokens)
-        x = x + self.drop_path(out)
-        return self.ffn(self.norm2(x), identity=x), attention
+        x = x + self.drop_path(self.ls1(out))
+        return x + self.ls2(self.ffn(self.norm2(x))), attention

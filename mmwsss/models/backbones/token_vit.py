@@ -87,7 +87,8 @@ class TokenViT(BaseModule):
     loaded; a single class token of the weights becomes each of those that are asked for. Sides
     that are no multiple of the patch are padded with zeros, right and bottom.
 
-    Weights of DeiT, timm and MMPretrain: ``tools/model_converters/vit2mmwsss.py``.
+    Weights by name: ``mmwsss://deit-s`` and others; files of DeiT, DINO, timm and MMPretrain:
+    ``tools/model_converters/vit2mmwsss.py``. Their class token is left out where none is asked for.
 
     Sources: Dosovitskiy et al., ICLR 2021, https://arxiv.org/abs/2010.11929; Touvron et al., ICML
     2021, https://arxiv.org/abs/2012.12877
@@ -108,6 +109,8 @@ class TokenViT(BaseModule):
         out_indices: Blocks whose patch tokens are returned, negative from the end. The last
             block's go through the last norm.
         attention_blocks: Blocks whose attention can be returned, negative from the end.
+        layer_scale: First value of learned factors of what each block adds, as DINOv2 has them;
+            None for no factors.
         drop_path_rate: Probability of the last block to be skipped; it grows from 0 with depth.
         frozen_blocks: How many of the first blocks never learn, with all that lies before them.
         norm_cfg: Config of the norms.
@@ -137,6 +140,7 @@ class TokenViT(BaseModule):
         class_positions: bool = True,
         out_indices: Sequence[int] = (-1,),
         attention_blocks: Sequence[int] = (),
+        layer_scale: float | None = None,
         drop_path_rate: float = 0.0,
         frozen_blocks: int = 0,
         norm_cfg: dict | None = None,
@@ -167,7 +171,14 @@ class TokenViT(BaseModule):
         self.class_pos_embed = self._table(num_class_tokens if class_positions else 0)
         rates = torch.linspace(0, drop_path_rate, num_layers, device='cpu').tolist()
         self.layers = nn.ModuleList(
-            TokenBlock(embed_dims, num_heads, mlp_ratio=mlp_ratio, drop_path=r, norm_cfg=norm_cfg)
+            TokenBlock(
+                embed_dims,
+                num_heads,
+                mlp_ratio=mlp_ratio,
+                drop_path=r,
+                layer_scale=layer_scale,
+                norm_cfg=norm_cfg,
+            )
             for r in rates
         )
         self.norm = build_norm_layer(norm_cfg, embed_dims)[1]
@@ -210,6 +221,9 @@ class TokenViT(BaseModule):
         """Fit weights of a square image of another size, or with a single class token."""
         for name in ('class_tokens', 'class_pos_embed'):
             table, wanted = state_dict.get(prefix + name), getattr(self, name)
+            if wanted is None and table is not None and self.class_tokens is None:
+                # pretrained weights by name have a class token
+                state_dict = {k: x for k, x in state_dict.items() if k != prefix + name}
             if wanted is not None and table is not None and table.ndim == 3 and len(table[0]) == 1:
                 repeated = table.expand(-1, self.num_class_tokens, -1)
                 state_dict = {**state_dict, prefix + name: repeated}

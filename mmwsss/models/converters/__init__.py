@@ -7,6 +7,14 @@ from .affinity_names import (
     published_to_affinitynet,
     published_to_irn,
 )
+from .efficientnet_names import (
+    efficientnet_lite_shapes,
+    efficientnet_lite_variant,
+    published_to_efficientnet_lite,
+    published_to_imagenet_head,
+    read_efficientnet_lite,
+    read_imagenet_classifier,
+)
 from .foreign_weights import ConversionError, convert_weights, read_torch_weights, save_weights
 from .mit_names import (
     afa_shapes,
@@ -16,15 +24,18 @@ from .mit_names import (
     mit_shapes,
     published_to_afa,
     published_to_mit,
+    read_mit,
 )
 from .resnet38_names import (
     is_mxnet_classifier,
     mxnet_to_published,
     published_to_resnet38d,
     published_to_seam,
+    read_resnet38d,
     resnet38d_shapes,
     seam_shapes,
 )
+from .resnet_names import read_resnet, resnet_shapes
 from .semformer_names import (
     caae_settings,
     caae_shapes,
@@ -37,9 +48,11 @@ from .semformer_names import (
     semformer_shapes,
 )
 from .vit_names import (
+    flax_to_timm,
     num_heads,
     published_to_token_block,
     published_to_token_vit,
+    read_token_vit,
     split_vit_tokens,
     token_vit_shapes,
     vit_settings,
@@ -52,6 +65,9 @@ __all__ = [
     'caae_settings',
     'caae_shapes',
     'convert_weights',
+    'efficientnet_lite_shapes',
+    'efficientnet_lite_variant',
+    'flax_to_timm',
     'irn_shapes',
     'is_irn_copy',
     'is_mit_classifier',
@@ -67,6 +83,8 @@ __all__ = [
     'published_to_afa',
     'published_to_affinitynet',
     'published_to_caae',
+    'published_to_efficientnet_lite',
+    'published_to_imagenet_head',
     'published_to_irn',
     'published_to_mit',
     'published_to_resnet38d',
@@ -74,8 +92,15 @@ __all__ = [
     'published_to_semformer',
     'published_to_token_block',
     'published_to_token_vit',
+    'read_efficientnet_lite',
+    'read_imagenet_classifier',
+    'read_mit',
+    'read_resnet',
+    'read_resnet38d',
+    'read_token_vit',
     'read_torch_weights',
     'resnet38d_shapes',
+    'resnet_shapes',
     'save_weights',
     'seam_shapes',
     'semformer_settings',

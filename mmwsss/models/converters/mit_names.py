@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 from mmwsss.models.backbones import AttentionMiT
 from mmwsss.models.heads import AffinityHead, CAMHead, LinearSegformerHead
+
+from .foreign_weights import convert_weights, read_torch_weights
 
 _EMBED = re.compile(r'patch_embed([1-4])\.(proj|norm)\.(\w+)')
 _BLOCK = re.compile(r'block([1-4])\.(\d+)\.([a-z0-9_.]+)\.(\w+)')
@@ -167,6 +170,23 @@ def mit_shapes(settings: Mapping[str, Any]) -> dict[str, torch.Size]:
     """
     network = AttentionMiT(**settings)
     return {name: value.shape for name, value in network.state_dict().items()}
+
+
+def read_mit(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Read ImageNet weights of MiT and return the state dict of :class:`AttentionMiT`.
+
+    Args:
+        path: NVIDIA's file, or MMSegmentation's copy of it; B0 to B5 alike.
+
+    Raises:
+        ConversionError: it is another file.
+        FileNotFoundError: there is no such file.
+        mmwsss.compat.CheckpointError: it is damaged, no checkpoint, or more than weights.
+    """
+    published = read_torch_weights(path)
+    weights = {name: value for name, value in published.items() if not is_mit_classifier(name)}
+    shapes = mit_shapes(mit_settings(weights))
+    return convert_weights(merge_mit_weights(weights), published_to_mit, shapes, path)
 
 
 def afa_shapes(settings: Mapping[str, Any], num_classes: int = 21) -> dict[str, torch.Size]:

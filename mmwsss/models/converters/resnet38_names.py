@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mmwsss.models.backbones import ResNet38d
 from mmwsss.models.heads import CAMHead
 from mmwsss.models.refiners import PixelCorrelation
+from mmwsss.utils.mxnet_params import MXNetFileError, is_mxnet_params, read_mxnet_params
+
+from .foreign_weights import ConversionError, convert_weights, read_torch_weights
 
 _MXNET = re.compile(
     r'(?:arg:|aux:)?(?:(?P<stem>conv1a|bn7)|(?P<kind>res|bn)(?P<stage>[2-7])(?P<block>a|b\d+)_'
@@ -23,6 +28,7 @@ _MXNET_LAST = {
     'var': 'running_var',
 }
 _MXNET_CLASSIFIER = re.compile(r'(?:arg:)?linear1000_(?:weight|bias)')
+_TORCH_CLASSIFIER = 'linear1000.'
 _PUBLISHED = re.compile(r'b([2-7])(?:_([1-9]\d*))?\.(\w+_branch\w+)\.(\w+)')
 _LAYERS = {
     'bn_branch2a': 'norm1',
@@ -118,6 +124,50 @@ def resnet38d_shapes() -> dict[str, torch.Size]:
     with torch.device('meta'):
         network = ResNet38d()
     return {name: value.shape for name, value in network.state_dict().items()}
+
+
+def _read_mxnet(path: Path) -> dict[str, Tensor]:
+    """Read an MXNet file and return the backbone's weights under their published names."""
+    weights = {}
+    try:
+        arrays = read_mxnet_params(path)
+    except MXNetFileError as error:
+        raise ConversionError(str(error)) from error
+    for name, array in arrays.items():
+        if is_mxnet_classifier(name):
+            continue
+        try:
+            weights[mxnet_to_published(name)] = torch.from_numpy(array)
+        except KeyError:
+            raise ConversionError(
+                f'{path}: holds an array {name!r}, which ResNet38 has not: give '
+                'ilsvrc-cls_rna-a1_cls1000_ep-0001.params.'
+            ) from None
+    return weights
+
+
+def read_resnet38d(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Read ImageNet weights of ResNet38 and return the state dict of :class:`ResNet38d`.
+
+    Args:
+        path: MXNet's ``.params`` file, a copy of it for PyTorch, or what a converter made of it.
+
+    Raises:
+        ConversionError: it is another file.
+        FileNotFoundError: there is no such file.
+        mmwsss.compat.CheckpointError: it is damaged, no checkpoint, or more than weights.
+    """
+    path, shapes = Path(path), resnet38d_shapes()
+    if path.suffix == '.params' or (path.is_file() and is_mxnet_params(path)):
+        weights = _read_mxnet(path)
+    else:
+        found = read_torch_weights(path)
+        weights = {k: v for k, v in found.items() if not k.startswith(_TORCH_CLASSIFIER)}
+
+    def rename(name: str) -> str:
+        return name if name in shapes else published_to_resnet38d(name)
+
+    return convert_weights(weights, rename, shapes, path)
 
 
 def seam_shapes(num_classes: int = 21) -> dict[str, torch.Size]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from mmengine.model import BaseModule
@@ -58,8 +59,12 @@ class HVBiLSTM(BaseModule):
         """
         x = self.dropout(x).permute(0, 2, 3, 1)  # (N, h, w, C)
         num, height, width, _ = x.shape
-        rows = self.horizontal(x.flatten(0, 1))[0].unflatten(0, (num, height))
-        columns = self.vertical(x.transpose(1, 2).flatten(0, 1))[0].unflatten(0, (num, width))
+        on_cpu = x.device.type == 'cpu'
+        # most CPUs have no LSTM in half precision
+        with torch.autocast('cpu', enabled=False) if on_cpu else nullcontext():
+            x = x.float() if on_cpu else x
+            rows = self.horizontal(x.flatten(0, 1))[0].unflatten(0, (num, height))
+            columns = self.vertical(x.transpose(1, 2).flatten(0, 1))[0].unflatten(0, (num, width))
         return torch.cat([rows, columns.transpose(1, 2)], dim=3).permute(0, 3, 1, 2)
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from mmengine import fileio
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmwsss.datasets.transforms import decode_image
+from mmwsss.utils import read_content
 
 
 def original_image(sample: SegDataSample) -> Tensor:
@@ -33,7 +33,7 @@ def original_image(sample: SegDataSample) -> Tensor:
             'test_cfg.crf: the dense CRF reads the original image again, and the sample has '
             'no img_path: predict from files, or switch the CRF off with test_cfg=dict(crf=None).'
         )
-    image = decode_image(fileio.get(path), path)
+    image = decode_image(read_content(path), path)
     shape = tuple(sample.metainfo['ori_shape'][:2])
     if image.shape[:2] != shape:
         raise ValueError(

@@ -149,7 +149,7 @@ def test_a_huge_header_is_refused(tmp_path):
         ({1.5: np.zeros(3)}, r'entry 1 \(1\.5\): received a float as a key'),
         ({'a': np.zeros(3), 'a.jpg': np.ones(3)}, "image 'a' has two entries, entry 1"),
         ([1, 2], 'holds a list where a dict is expected'),
-        ({'a': np.array([None, 1, 0])}, r"entry 1 \('a'\): received values other than 0 and 1"),
+        ({'a': np.array([None, 1, 0])}, r"entry 1 \('a'\): received a list where"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, content, match):

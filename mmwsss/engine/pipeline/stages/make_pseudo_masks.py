@@ -24,7 +24,8 @@ class MakePseudoMasks(FileStage):
         name: Of the stage.
         cams: Stage that made the maps or walks.
         splits: Of the images.
-        bg_score: Constant background score.
+        bg_score: Constant background score, or ``auto``: the one that splits the scores of the
+            maps in two.
         bg_alpha: Exponent A of the background score (1 - max) ** A.
         ignore: Two constants: class above the second, background below the first, 255 between.
         crf: ``labels`` or ``probs``: what a dense CRF starts from.
@@ -45,7 +46,7 @@ class MakePseudoMasks(FileStage):
         *,
         cams: str,
         splits: Sequence[str],
-        bg_score: float | None = None,
+        bg_score: float | str | None = None,
         bg_alpha: float | None = None,
         ignore: Sequence[float] | None = None,
         crf: str | None = None,
@@ -83,7 +84,7 @@ class MakePseudoMasks(FileStage):
             split: Name of the split.
         """
         (option, value), *_ = self.background.items()
-        values = value if isinstance(value, Sequence) else [value]
+        values = value if isinstance(value, (list, tuple)) else [value]
         words = [f'--{option.replace("_", "-")}', *map(str, values)]
         words += ['--crf', self.crf] if self.crf else []
         if self.crf_config:
