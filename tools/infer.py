@@ -12,6 +12,7 @@ from mmwsss.apis import ImageNetInferencer, WSSSInferencer
 from mmwsss.apis.map_refiner import SETTINGS
 from mmwsss.apis.picture_tags import EveryPicture
 from mmwsss.apis.wsss_inferencer import DTYPES
+from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.tag_names import read_tag_names
 from mmwsss.engine.broken_entries import add_skip_option, end_with
 from mmwsss.engine.launch import UsageError, run_tool
@@ -36,6 +37,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help='of a pipeline, whose final model is taken, or of a training; in place of config and '
         'checkpoint',
+    )
+    group.add_argument(
+        '--classes',
+        nargs='+',
+        metavar='CLASS',
+        help='names of the classes, where neither the checkpoint nor the config has them: voc, '
+        'coco, a file with one name a line, or the names',
     )
     group.add_argument('--tta', action='store_true', help='test-time augmentation')
     group.add_argument('--device', help='such as cuda:1 or cpu (the GPU if there is one)')
@@ -134,6 +142,7 @@ def make_inferencer(args: argparse.Namespace, tags: EveryPicture | str | None) -
         cfg_options=args.cfg_options,
     )
     if args.config or args.checkpoint or args.work_dir:
+        options['classes'] = class_names(args.classes) if args.classes else None
         return WSSSInferencer(args.config, args.checkpoint, work_dir=args.work_dir, **options)
     if tags is None:
         raise UsageError(

@@ -106,8 +106,13 @@ class PictureLoader:
     def _read(self, path: str) -> dict[str, Any]:
         try:
             return self.from_file(dict(img_path=path))
-        except (ImageFileError, FileNotFoundError):
+        except ImageFileError:
             raise
+        except FileNotFoundError as error:
+            # what a data set's transform advises is no matter of a picture that was named
+            raise FileNotFoundError(
+                f'image {path} is gone or cannot be read: check the path.'
+            ) from error
         except Exception as error:
             # the loaders of other configs raise whatever their decoders do
             raise ImageFileError(

@@ -113,11 +113,17 @@ def use_tags(network: Any, tagged: bool) -> None:
         tagged: Whether the pictures have tags.
 
     Raises:
-        UsageError: they have, and the segmentor has no use for them.
+        UsageError: they have, and the segmentor has no use for them; or it needs them.
     """
     test_cfg = getattr(network, 'test_cfg', None) or {}
     if 'use_image_labels' in test_cfg and test_cfg.get('output') != 'seg':
         test_cfg['use_image_labels'] = tagged
+        semantics = getattr(network, 'class_semantics', None)
+        if not tagged and semantics is not None and not semantics.any():
+            raise UsageError(
+                f'These weights of {type(network).__name__} tell no classes apart by themselves: '
+                'give --tags (tags=... in Python), or weights that were trained here.'
+            )
     elif tagged:
         raise UsageError(
             f'The {type(network).__name__} segments without tags, which only class activation maps '

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from glob import glob
-from itertools import count, islice, takewhile
+from glob import escape, glob
+from itertools import accumulate, count, islice, takewhile
+from operator import truediv
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +154,12 @@ def _from_file(path: str, root: str, stride: int) -> Source:
 
 
 def _from_pattern(pattern: str, stride: int, without: Sequence[str]) -> list[Source]:
-    fixed = takewhile(lambda part: not MAGIC.search(part), Path(pattern).parts)
-    root = str(Path(*fixed))
+    # a folder that is there is no pattern, whatever characters its name holds
+    *above, last = Path(pattern).parts
+    fixed = list(takewhile(lambda path: path.is_dir(), accumulate(map(Path, above), truediv)))
+    root = str(fixed[-1]) if fixed else '.'
+    rest = Path(*above[len(fixed) :], last)
+    pattern = os.path.join(escape(root), rest) if fixed else pattern
     return [
         _from_file(path, root, stride)
         for path in sorted(glob(pattern, recursive=True))

@@ -190,5 +190,5 @@ def find_classes(
             return ClassPalette(tuple(classes), list(palette))
     raise UsageError(
         f'Neither checkpoint nor config names the {num_classes} classes of the model: give '
-        f'classes=[...], {num_classes} names with the background.'
+        f'--classes (classes=[...] in Python), {num_classes} names with the background.'
     )

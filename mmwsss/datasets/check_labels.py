@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,8 +13,9 @@ from .folder_files import list_folder
 from .image_labels import ImageLabels, LabelFileError, read_image_labels
 from .image_names import ImageNames
 from .label_readers import files_of_images, is_instances
-from .label_readers.common import LabelTable, parse_json, read_text
-from .label_readers.csv_file import _check_fields, _header, _label_pattern
+from .label_readers.common import LabelTable, parse_json
+from .label_readers.csv_file import csv_entries
+from .label_readers.json_file import data_list_entries, is_data_list
 
 
 @dataclass(frozen=True)
@@ -53,26 +52,6 @@ def _kind(error: LabelFileError) -> str:
 def _finding(error: LabelFileError) -> Finding:
     # the list of all classes once an entry would hide what differs
     return Finding(_kind(error), str(error).split('; the ')[0])
-
-
-def _csv_entries(path: Path, classes: Sequence[str]) -> Iterator[Entry]:
-    """Yield the rows of a CSV file; a row with wrong fields yields the error as labels."""
-    text = read_text(path)
-    delimiter, header = _header(path, text)
-    separators = _label_pattern(classes)
-    rows = csv.reader(io.StringIO(text, newline=''), delimiter=delimiter)
-    body = (row for row in rows if any(field.strip() for field in row))
-    next(body)
-    for row in body:
-        where = f'line {rows.line_num}'
-        try:
-            _check_fields(row, header, path, where)
-        except LabelFileError as error:
-            yield row[0], error, where
-            continue
-        fields = dict(zip(header, row, strict=False))
-        names = (name.strip() for name in separators.split(fields['labels']))
-        yield fields['image'], [name for name in names if name], where
 
 
 def _json_entries(content: _Pairs) -> Iterator[Entry]:
@@ -147,7 +126,7 @@ def _search_folder(
 def _search_file(path: Path, table: LabelTable, classes: Sequence[str]) -> list[Finding]:
     """Add what can be read of a file to a table and return what is wrong with it."""
     if path.suffix.lower() == '.csv':
-        return list(_add_entries(_csv_entries(path, classes), table))
+        return list(_add_entries(csv_entries(path, classes), table))
     if path.suffix.lower() == '.json':
         try:
             content = parse_json(path, _Pairs)
@@ -155,6 +134,8 @@ def _search_file(path: Path, table: LabelTable, classes: Sequence[str]) -> list[
             return []
         if is_instances(content):
             return list(_add_instances(content, table))
+        if is_data_list(content):
+            return list(_add_entries(data_list_entries(content, path), table))
         if isinstance(content, _Pairs):
             return list(_add_entries(_json_entries(content), table))
     return []
@@ -209,6 +190,6 @@ def collect_labels(
     table = LabelTable(path, classes, images)
     try:
         findings = _search_file(path, table, classes)
-    except (LabelFileError, csv.Error, AttributeError):
+    except (LabelFileError, AttributeError, TypeError, KeyError):
         findings = []
     return table.labels, findings or [first]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mmwsss.utils import short_list
 
-from .check_labels import _csv_entries, _json_entries, _Pairs
+from .check_labels import _json_entries, _Pairs
 from .folder_files import list_folder
-from .image_labels import LabelFileError
+from .image_labels import LabelFileError, read_image_labels
 from .label_readers import files_of_images, is_instances
 from .label_readers.common import BACKGROUND_NAMES, parse_json
+from .label_readers.csv_file import csv_entries
+from .label_readers.json_file import data_list_entries, is_data_list
 from .label_readers.voc_xml import _object_names
 
 # a name, and the line, entry or file that it stands in
@@ -21,13 +22,9 @@ Place = tuple[str, str]
 
 
 def _csv_names(path: Path) -> Iterator[Place]:
-    try:
-        for _, names, where in _csv_entries(path, ()):
-            if not isinstance(names, LabelFileError):
-                yield from ((name, where) for name in names)
-    except csv.Error:
-        # the reader says what is wrong with the quotes
-        return
+    for _, names, where in csv_entries(path, ()):
+        if not isinstance(names, LabelFileError):
+            yield from ((name, where) for name in names)
 
 
 def _json_names(path: Path) -> Iterator[Place]:
@@ -37,10 +34,15 @@ def _json_names(path: Path) -> Iterator[Place]:
         # as above
         return
     if is_instances(content):
-        used = {item.get('category_id') for item in content['annotations']}
-        for item in content['categories']:
-            if item.get('id') in used:
+        labels = [item for item in content['annotations'] if isinstance(item, dict)]
+        used = {str(item.get('category_id')) for item in labels}
+        for item in (item for item in content['categories'] if isinstance(item, dict)):
+            if str(item.get('id')) in used:
                 yield str(item.get('name')), f'category {item.get("id")}'
+        return
+    if is_data_list(content):
+        for _, names, where in data_list_entries(content, path):
+            yield from ((name, where) for name in names)
         return
     for _, names, where in _json_entries(content) if isinstance(content, _Pairs) else ():
         for name in names if isinstance(names, list) else ():
@@ -105,4 +107,7 @@ def read_tag_names(
                 f'{path}: the classes {pair} differ in case or blanks alone: write one of them '
                 'everywhere.'
             )
+    if not first:
+        # a source of another form names none: its reader says what is expected
+        read_image_labels(path, ('background',), images=images)
     return tuple(sorted(first))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +76,42 @@ def labels_from_mapping(
     return table.labels
 
 
+def is_data_list(content: Any) -> bool:
+    """Tell whether the content of a JSON file has the structure of MMPretrain's annotations."""
+    return isinstance(content, dict) and isinstance(content.get('data_list'), list)
+
+
+def data_list_entries(content: dict[str, Any], path: Path) -> Iterator[tuple[str, list[str], str]]:
+    """Yield image, labels and place of each entry of an annotation file of MMPretrain.
+
+    Args:
+        content: What the file holds.
+        path: The file, for errors.
+
+    Raises:
+        LabelFileError: an entry lacks an image or classes that there are.
+    """
+    metainfo = content.get('metainfo')
+    classes = metainfo.get('classes') if isinstance(metainfo, dict) else None
+    classes = classes if isinstance(classes, list) else []
+    for number, item in enumerate(content['data_list'], start=1):
+        where = f'entry {number}'
+        entry = item if isinstance(item, dict) else {}
+        image, label = entry.get('img_path'), entry.get('gt_label')
+        indices = label if isinstance(label, list) else [label]
+        names = [classes[k] for k in indices if type(k) is int and 0 <= k < len(classes)]
+        if not isinstance(image, str) or len(names) < len(indices):
+            raise LabelFileError(
+                f'{path}, {where}: received {str(item)[:60]} where img_path and gt_label, indices '
+                f'of the {len(classes)} names in metainfo.classes, are expected: correct it.'
+            )
+        yield image, list(map(str, names)), where
+
+
 def read_json_labels(
     path: Path, classes: Sequence[str], images: Collection[str] | None = None
 ) -> dict[str, tuple[int, ...]]:
-    """Read a JSON file ``{"image": ["dog"]}`` or a COCO instances file.
+    """Read a JSON file ``{"image": ["dog"]}``, COCO instances or annotations of MMPretrain.
 
     Args:
         path: The file.
@@ -91,6 +123,11 @@ def read_json_labels(
             :func:`~.coco_json.labels_from_instances`.
     """
     content = load_json(path)
+    if is_data_list(content):
+        table = LabelTable(path, classes, images)
+        for image, names, where in data_list_entries(content, path):
+            table.add_names(image, names, where)
+        return table.labels
     if is_instances(content):
         return labels_from_instances(content, path, classes, images)
     return labels_from_mapping(content, path, classes, images)

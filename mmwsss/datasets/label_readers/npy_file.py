@@ -37,7 +37,7 @@ def _decode(code: int) -> str:
 def _indices(vector: Any, num_foreground: int, where: str) -> list[int]:
     """Return where a multi-hot vector is 1."""
     plain = isinstance(vector, (list, tuple)) and all(
-        isinstance(value, (bool, int, float)) for value in vector
+        isinstance(value, (bool, int, float, type(None))) for value in vector
     )
     try:
         if not plain and not isinstance(vector, np.ndarray):
