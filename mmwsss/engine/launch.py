@@ -20,7 +20,7 @@ from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
 from mmwsss.compat import CheckpointError
-from mmwsss.utils import user_sentence
+from mmwsss.utils import shown, user_sentence
 from mmwsss.utils.processes import die_with_parent
 
 from .config_keys import mistyped_names, wrong_key
@@ -129,9 +129,12 @@ def _read_config(path: str) -> Config:
         warnings.simplefilter('ignore', ResourceWarning)
         try:
             return Config.fromfile(path)
-        except (FileNotFoundError, SyntaxError, KeyError) as error:
-            problem = ' '.join(str(error).split())
-    raise UsageError(f'The config {path} cannot be read: {problem}.')
+        except Exception as error:
+            # a config is a program, which may raise anything
+            kind = '' if isinstance(error, (OSError, SyntaxError)) else f'{type(error).__name__}: '
+            problem = kind + ' '.join(str(error).split())[:300].rstrip('.')
+        gc.collect()
+    raise UsageError(f'The config {shown(path)} cannot be read: {problem}.')
 
 
 def merge_options(
@@ -168,7 +171,7 @@ def load_config(args: argparse.Namespace, known: Collection[str] | None = ()) ->
         UsageError: the file is missing or wrong, or an option does not fit it.
     """
     if not Path(args.config).is_file():
-        raise UsageError(f'There is no config {args.config}; check the path.')
+        raise UsageError(f'There is no config {shown(args.config)}; check the path.')
     cfg = _read_config(args.config)
     cfg.launcher = args.launcher
     if known is not None and (problem := mistyped_names(cfg, known)):
@@ -189,7 +192,7 @@ def check_checkpoint(path: str) -> None:
         UsageError: the local file is missing.
     """
     if '://' not in path and not Path(path).expanduser().is_file():
-        raise UsageError(f'There is no checkpoint {path}; check the path.')
+        raise UsageError(f'There is no checkpoint {shown(path)}; check the path.')
 
 
 def use_amp(cfg: Config) -> None:

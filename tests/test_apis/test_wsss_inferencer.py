@@ -262,7 +262,8 @@ def test_classes_that_nobody_names(tmp_path):
     config, weights = save_training(tmp_path, SEG_MODEL)
     torch.save(torch.load(weights)['state_dict'], tmp_path / 'bare.pth')
     bare = str(tmp_path / 'bare.pth')
-    with pytest.raises(UsageError, match='names the 3 classes of the model: give --classes .classes='):
+    message = 'names the 3 classes of the model: give --classes .classes='
+    with pytest.raises(UsageError, match=message):
         WSSSInferencer(config, bare, device='cpu')
     named = WSSSInferencer(config, bare, classes=CLASSES, palette=PALETTE, device='cpu')
     assert named.classes == (CLASSES, PALETTE)

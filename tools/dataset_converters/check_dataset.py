@@ -159,7 +159,7 @@ def run_check(args: argparse.Namespace) -> DatasetReport:
     try:
         entries = list_entries(dataset)
         if not entries:
-            raise ValueError('it lists no images')
+            raise ValueError(f'{args.images or args.config} lists no images')
     except (ValueError, OSError) as error:
         return DatasetReport(classes, findings=[Finding('unusable data set', str(error))])
     # with reduce_zero_label the first class has the value 1

@@ -88,6 +88,8 @@ def select(labels: ImageLabels, args: argparse.Namespace) -> ImageLabels:
     if args.split:
         lines = [line_image(line) for line, _ in read_split(args.split)]
         names = [*ImageNames(lines).of.values()]
+        if not names:
+            raise UsageError(f'{args.split} names no image; give a list of some, one a line.')
         missing = [name for name in names if name not in labels]
         if missing:
             raise UsageError(

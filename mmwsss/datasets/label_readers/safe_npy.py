@@ -168,7 +168,8 @@ def _read_pickle(path: Path) -> bytes:
             shape, _, dtype = npy_format.read_array_header_1_0(stream)
         else:
             shape, _, dtype = npy_format.read_array_header_2_0(stream)
-    except (OSError, ValueError) as error:
+    except Exception as error:
+        # NumPy parses the header as a program text, with all errors that there are
         raise LabelFileError(
             f'{path}: not a readable .npy file ({error}): give the file that np.save wrote.'
         ) from error
