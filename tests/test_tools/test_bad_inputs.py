@@ -36,7 +36,7 @@ tools/make_cams.py                            EMBLEMS IN --out-dir out
 tools/make_predictions.py                     IN WEIGHTS --out-dir out
 tools/make_predictions.py                     EMBLEMS IN --out-dir out
 tools/make_walks.py                           IN WEIGHTS --cams maps --out-dir out
-tools/make_walks.py                           WALK IN --cams maps --out-dir out
+tools/make_walks.py                           WALK IN --cams walks --out-dir out
 tools/make_walks.py                           WALK WEIGHTS --cams IN --out-dir out
 tools/make_pseudo_masks.py                    IN --images im --out-dir out --workers 1
 tools/make_pseudo_masks.py                    maps --images IN --out-dir out --workers 1
@@ -137,7 +137,10 @@ def good(tmp_path_factory):
         Image.fromarray(pixels[..., 0] % 2).save(root / f'masks/{name}.png')
         maps = rng.random((1, 40, 50), dtype=np.float32)
         write_cam_file(root / f'maps/{name}.npz', np.array([0]), maps)
-    make_emblems(root / 'data/emblems', EmblemsSettings(2, 2, 32, 2), workers=1)
+    for name in ('val_00000', 'val_00001'):
+        maps = rng.random((1, 32, 32), dtype=np.float32)
+        write_cam_file(root / f'walks/{name}.npz', np.array([0]), maps)
+    make_emblems(root / 'data/emblems', EmblemsSettings(2, 2, 32), workers=1)
     save_training(root, CAM_MODEL)
     (root / 'l.csv').write_text('image,labels\na.jpg,dog\nb.jpg,\n')
     return root
@@ -160,12 +163,17 @@ def run(tool, words, capsys):
 
 
 def cases():
+    """Return each row with each input; a picture is no bad one of what segments pictures."""
+    found = []
     for number, (tool, words) in enumerate(ROWS):
         for make in OUTPUTS if 'OUT' in words else INPUTS:
-            yield pytest.param(tool, words, make, id=f'{Path(tool).stem}-{number}-{make.__name__}')
+            if make is not picture or not words.startswith('IN CONFIG'):
+                name = f'{Path(tool).stem}-{number}-{make.__name__}'
+                found.append(pytest.param(tool, words, make, id=name))
+    return found
 
 
-@pytest.mark.parametrize(('tool', 'words', 'make'), list(cases()))
+@pytest.mark.parametrize(('tool', 'words', 'make'), cases())
 def test_bad_input_is_one_sentence(tool, words, make, good, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(ROOT / tool).rpartition('/')[0])
