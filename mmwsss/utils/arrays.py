@@ -17,9 +17,10 @@ from .io import check_regular
 MAX_RATIO, FREE_BYTES = 200, 1 << 20
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> NDArray:
+def _member(archive: zipfile.ZipFile, name: str, size: int) -> NDArray:
     info = archive.getinfo(f'{name}.npy')
-    if info.file_size > MAX_RATIO * info.compress_size + FREE_BYTES:
+    # both are what the file says of itself
+    if info.compress_size > size or info.file_size > MAX_RATIO * info.compress_size + FREE_BYTES:
         raise ValueError(f'{name} says to be {info.file_size} bytes of {info.compress_size}')
     with archive.open(info) as file:
         if npy_format.read_magic(file) == (1, 0):
@@ -46,7 +47,8 @@ def read_arrays(path: str | os.PathLike[str], names: Sequence[str]) -> list[NDAr
     check_regular(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            return [_member(archive, name) for name in names]
+            size = os.path.getsize(path)
+            return [_member(archive, name, size) for name in names]
     except (FileNotFoundError, MemoryError):
         raise
     except Exception as error:

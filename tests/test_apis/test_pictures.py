@@ -118,3 +118,22 @@ def test_batches_do_not_wait_for_ever():
     assert next(batches) == [0]
     assert len(seen) == 16
     assert sorted(sum(batches, [])) == list(range(1, 40))
+
+
+def test_a_folder_with_brackets_is_taken_literally(tmp_path):
+    save_photos(tmp_path / 'trip [2021]', ['a.png', 'sub [x]/b.png'])
+    assert names(find_pictures(f'{tmp_path}/trip [2021]/*.png')) == ['a']
+    assert names(find_pictures(f'{tmp_path}/trip [2021]/**/*.png')) == ['a', 'sub [x]/b']
+
+
+def test_results_of_an_earlier_run_are_no_pictures(photos):
+    save_photos(photos, ['out/masks/a.png', 'out/overlays/a.jpg'])
+    out = [str(photos / 'out/masks'), str(photos / 'out/overlays')]
+    assert names(find_pictures(photos, without=out)) == ['a', 'b', 'sub/a']
+    assert names(find_pictures(f'{photos}/**/*.png', without=out)) == ['b']
+
+
+def test_files_of_other_kinds_are_noted(photos):
+    (photos / 'c.HEIC').touch()
+    (note,) = find_pictures(photos).notes
+    assert 'not used as pictures: 1 .heic (c.HEIC).' in note

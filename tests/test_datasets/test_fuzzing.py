@@ -233,7 +233,18 @@ def laughs(depth=40):
     return header.getvalue() + b'\x80\x04}' + pickle.dumps(value, 4)[2:-1] + b'K\x01s.'
 
 
+def lying():
+    """Return an archive whose members say to be far larger than it is."""
+    content = bytearray(CAMS)
+    at = content.find(b'PK\x01\x02')
+    while at >= 0:
+        struct.pack_into('<2I', content, at + 20, 250 << 20, 250 << 20)
+        at = content.find(b'PK\x01\x02', at + 1)
+    return bytes(content)
+
+
 HOSTILE = {
+    'an archive that lies of its size': ('a.npz', lying(), read_cam_file),
     'tuples that hold each other': ('a.npy', laughs(), labels),
     'lists within each other': ('a.json', b'[' * 100_000, labels),
     'a number of 5000 digits': ('a.json', b'{"a": [' + b'9' * 5000 + b']}', labels),

@@ -606,3 +606,20 @@ def test_a_folder_is_trained_on_and_new_pictures_are_segmented(folder, monkeypat
             sizes[path.name] = mask.size
     assert sizes == {'x.png': (200, 300), 'y.png': (40, 30)}
     assert len(list((folder / 'painted').rglob('*.png'))) == 2
+
+
+def test_photographs_of_one_name_in_two_folders(tmp_path):
+    for name, value in (('cat', 1), ('dog', 2)):
+        image = make_image([value], (20, 20), value)[0]
+        save_image(tmp_path / f'photos/{name}/1.jpg', image)
+        save_mask(tmp_path / f'masks/{name}/1.png', np.full((20, 20), value, np.uint8))
+    save_text(tmp_path / 'tags.csv', 'image,labels\ndog/1.jpg,dog\ncat/1.jpg,cat\n')
+    cfg = own(tmp_path, masks=str(tmp_path / 'masks'))
+    train = cfg.splits['train']
+    assert Path(train['split']).read_text().split() == ['cat__1.jpg', 'dog__1.jpg']
+    stage = next(stage for stage in cfg.stages if stage['type'] == 'Train')
+    options = Config.fromfile(stage['config']).train_dataloader.dataset
+    dataset = DATASETS.build({**options, 'pipeline': []})
+    assert [dataset.get_data_info(i)['gt_label'] for i in range(2)] == [[0], [1]]
+    for name, value in (('cat', 1), ('dog', 2)):
+        assert (read_mask(f'{train["masks"]}/{name}__1.png', 3)[0] == value).all()

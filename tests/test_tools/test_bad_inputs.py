@@ -48,6 +48,7 @@ tools/make_affinity_labels.py                 maps --images im --out-dir OUT --s
 tools/refine_maps.py                          IN --images im --out-dir out --workers 1
 tools/refine_maps.py                          maps --images IN --out-dir out --workers 1
 tools/refine_maps.py                          maps --images im --out-dir OUT --workers 1
+tools/download_weights.py                     --for IN
 tools/eval_masks.py                           IN masks --classes dog --workers 1
 tools/eval_masks.py                           masks IN --classes dog --workers 1
 tools/eval_masks.py                           masks masks --classes dog --split IN --workers 1

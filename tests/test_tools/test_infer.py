@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,30 @@ def test_broken_pictures_are_listed_and_the_status_is_1(tool, folder, tmp_path, 
     said = capsys.readouterr().out
     assert '1 pictures left out:\n' in said and 'b.png is truncated or no image' in said
     assert count(tmp_path / 'out') == dict(masks=1, overlays=1)
+
+
+def test_a_second_run_into_the_folder_of_the_pictures(tool, folder, tmp_path, capsys):
+    photos = save_photos(tmp_path / 'photos', ['a.png'])
+    for _ in range(2):
+        run(tool, photos, '--work-dir', folder / 'work', '--out-dir', photos)
+    assert 'photos, 1 were there already' in capsys.readouterr().out
+    assert [path.name for path in (photos / 'masks').iterdir()] == ['a.png']
+
+
+def test_an_interruption_is_one_line(tool, folder, tmp_path, capsys, monkeypatch):
+    def interrupt(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tool.WSSSInferencer, 'stream', interrupt)
+    words = [folder / 'photos', '--work-dir', folder / 'work', '--out-dir', tmp_path / 'out']
+    with pytest.raises(SystemExit) as end:
+        run(tool, *words)
+    assert end.value.code == 130
+    assert capsys.readouterr().err == 'infer.py: interrupted; what is finished stays.\n'
+
+
+def test_names_that_are_no_utf8(tool, folder, tmp_path, capsys):
+    photos = save_photos(tmp_path / 'photos', ['a.png'])
+    (photos / 'a.png').rename(photos / os.fsdecode(b'caf\xe9.png'))
+    run(tool, photos, '--work-dir', folder / 'work', '--out-dir', tmp_path / 'out')
+    assert os.listdir(os.fsencode(tmp_path / 'out/masks')) == [b'caf\xe9.png']

@@ -70,3 +70,27 @@ def test_a_separator_within_a_class_name_does_not_separate(tmp_path):
 def test_what_is_wrong_is_named_with_its_line(tmp_path, content, match):
     with pytest.raises(LabelFileError, match=match):
         read(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        b'filename,dog,person,cat\na.jpg,1,1,0\nb.jpg,0,0,0\n',
+        b'image;dog;person\nx/a.jpg;1.0;True\nb;;\n',
+    ],
+)
+def test_a_column_for_each_class(tmp_path, content):
+    assert read(tmp_path, content) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (b'image,dog,mouse\na,0,1\n', "line 2: unknown class 'mouse'"),
+        (b'image,dog,cat\na,0,1\nb,2,0\n', "line 3: column 'dog' holds '2' where 0 or 1"),
+        (b'image,label\na,1\n', 'or with "image" and a column for each class'),
+    ],
+)
+def test_wrong_columns_of_classes(tmp_path, content, message):
+    with pytest.raises(LabelFileError, match=message):
+        read(tmp_path, content)

@@ -92,3 +92,19 @@ def test_what_is_wrong_with_instances_is_named(tmp_path, change, match):
     change(content)
     with pytest.raises(LabelFileError, match=match):
         read(tmp_path, content)
+
+
+def mmpretrain(tmp_path, entries):
+    content = dict(metainfo=dict(classes=['dog', 'person']), data_list=entries)
+    return read(tmp_path, content, ('background', 'person', 'dog'))
+
+
+def test_annotations_of_mmpretrain(tmp_path):
+    entries = [dict(img_path='x/a.jpg', gt_label=[0, 1]), dict(img_path='b.jpg', gt_label=1)]
+    assert mmpretrain(tmp_path, entries) == {'a': (0, 1), 'b': (0,)}
+
+
+@pytest.mark.parametrize('entry', [dict(img_path='a', gt_label=7), dict(gt_label=0), 'a', {}])
+def test_wrong_annotations_of_mmpretrain(tmp_path, entry):
+    with pytest.raises(LabelFileError, match=r'entry 1: .* where img_path and gt_label'):
+        mmpretrain(tmp_path, [entry])

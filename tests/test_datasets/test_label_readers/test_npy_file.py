@@ -149,7 +149,7 @@ def test_a_huge_header_is_refused(tmp_path):
         ({1.5: np.zeros(3)}, r'entry 1 \(1\.5\): received a float as a key'),
         ({'a': np.zeros(3), 'a.jpg': np.ones(3)}, "image 'a' has two entries, entry 1"),
         ([1, 2], 'holds a list where a dict is expected'),
-        ({'a': np.array([None, 1, 0])}, r"entry 1 \('a'\): received a list where"),
+        ({'a': np.array([None, 1, 0])}, r"entry 1 \('a'\): received values other than 0 and 1"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, content, match):
@@ -171,3 +171,10 @@ def test_other_files_are_refused(tmp_path, content):
     (tmp_path / 'l.npy').write_bytes(io.BytesIO(content).read())
     with pytest.raises(LabelFileError, match=r'l\.npy: not a readable \.npy file'):
         read(tmp_path / 'l.npy')
+
+
+def test_a_number_that_may_mean_two_images(tmp_path):
+    content = np.array({7: np.float32([1, 0])}, dtype=object)
+    np.save(tmp_path / 'l.npy', content, allow_pickle=True)
+    with pytest.raises(LabelFileError, match='may mean the images a_7, b_7'):
+        read_image_labels(tmp_path / 'l.npy', ('background', 'dog', 'cat'), images=['a_7', 'b_7'])
