@@ -18,13 +18,13 @@ from mmwsss.engine.cam_tasks import (
     write_missing,
 )
 from mmwsss.engine.launch import run_tool
-from mmwsss.engine.mask_settings import AUTO, CRF, background_scores, crf_settings
+from mmwsss.engine.mask_settings import CRF, background_scores, crf_settings
 from mmwsss.engine.mask_tools import (
     add_class_options,
     add_worker_option,
     chosen_classes,
 )
-from mmwsss.evaluation.background_threshold import automatic_background_score
+from mmwsss.evaluation.background_threshold import RULES, automatic_background_score
 from mmwsss.evaluation.cam_images import read_image_and_cams
 from mmwsss.evaluation.pseudo_masks import pseudo_mask
 from mmwsss.models.refiners import DenseCRF
@@ -32,7 +32,7 @@ from mmwsss.utils import number
 
 
 def background_word(word: str) -> float | str:
-    """Return a background score, or 'auto'.
+    """Return a background score, or the name of a rule.
 
     Args:
         word: Of the command line.
@@ -40,7 +40,7 @@ def background_word(word: str) -> float | str:
     Raises:
         ValueError: it is neither.
     """
-    return word if word == AUTO else number(float, 0, 1)(word)
+    return word if word in RULES else number(float, 0, 1)(word)
 
 
 def add_background_options(parser: argparse.ArgumentParser) -> None:
@@ -51,8 +51,8 @@ def add_background_options(parser: argparse.ArgumentParser) -> None:
         type=background_word,
         default=0.25,
         metavar='SCORE',
-        help="constant background score (0.25); 'auto' takes the one that splits the scores of all "
-        'maps in two (Otsu)',
+        help="constant background score (0.25); 'otsu' and 'multi-otsu' take the one that splits "
+        'the scores of all maps into two groups, or the upper one of three',
     )
     background.add_argument(
         '--bg-alpha', type=number(float, 0), metavar='A', help='background score (1 - max) ** A'
@@ -140,9 +140,10 @@ def make_pseudo_masks(args: argparse.Namespace) -> None:
     # all maps decide, also where a share of the masks is made or some are there
     tasks = find_cam_tasks(args.cam_dir, args.images, args.out_dir, '.png')
     bg_scores = background_scores(args)
-    if bg_scores == [AUTO]:
-        bg_scores = [automatic_background_score(task.cam for task in tasks)]
-        print(f'Background score {bg_scores[0]:g}: it splits the scores of {len(tasks)} maps best.')
+    rule = args.bg_score
+    if bg_scores == [rule] and rule in RULES:
+        bg_scores = [automatic_background_score((task.cam for task in tasks), rule)]
+        print(f'Background score {bg_scores[0]:g} ({rule}, {len(tasks)} maps).')
     function = partial(make_mask, bg_scores=bg_scores, **settings)
     write_missing(
         function,

@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-max_iters = 100
+max_iters = 200
 # at 1e-3 for all, one of two trainings learned nothing
 optim_wrapper = dict(
     type='OptimWrapper',

@@ -34,7 +34,7 @@ stages = [
         title='pseudo masks',
         cams='refined_maps',
         splits=['train'],
-        bg_score='auto',
+        bg_score='multi-otsu',
     ),
     dict(
         type='Train',

@@ -7,7 +7,12 @@ model = dict(
     # the maps of the second branch would be 2 x 2 at stride 32
     backbone=dict(output_stride=16, out_indices=(2, 3, 5)),
     cam_head=dict(with_background=True),
-    pcm=dict(type='PixelCorrelation', in_channels=(40, 112), in_indices=(0, 1)),
+    pcm=dict(
+        _delete_=True,
+        type='PixelCorrelation',
+        in_channels=(40, 112),
+        in_indices=(0, 1),
+    ),
     transformation=dict(type='EquivariantRescale', scale=0.5),
     loss_er=dict(type='EquivariantLoss'),
     loss_ecr=dict(type='EquivariantCrossLoss', keep_ratio=0.2),

@@ -8,10 +8,9 @@ from typing import Any
 from mmengine.config import Config
 
 from mmwsss.engine.launch import UsageError
+from mmwsss.evaluation.background_threshold import RULES
 from mmwsss.models.refiners import DenseCRF
 
-# a background score that is chosen by the maps themselves
-AUTO = 'auto'
 GAUSSIAN = dict(sxy=3, weight=3)
 # labels: SemFormer's; probs: SEAM's
 CRF = dict(
@@ -32,7 +31,7 @@ CRF = dict(
 
 
 def background_scores(args: argparse.Namespace) -> list[Any]:
-    """Return the one or two background scores that the command line names, or ``auto``.
+    """Return the one or two background scores that the command line names, or the rule for it.
 
     Args:
         args: ``bg_score``, ``bg_alpha`` and ``ignore``.
@@ -45,8 +44,8 @@ def background_scores(args: argparse.Namespace) -> list[Any]:
             raise UsageError(f'--bg-alpha must be positive, got {args.bg_alpha:g}.')
         return [dict(alpha=args.bg_alpha)]
     if args.ignore is None:
-        if args.bg_score == AUTO:
-            return [AUTO]
+        if args.bg_score in RULES:
+            return [args.bg_score]
         if not 0 <= args.bg_score <= 1:
             raise UsageError(f'--bg-score must lie in 0 to 1, got {args.bg_score:g}.')
         return [args.bg_score]

@@ -41,7 +41,15 @@ from .losses import (
     SimilarityLoss,
 )
 from .necks import HVBiLSTM
-from .refiners import PAR, CAMWalk, DenseCRF, LimitedDenseCRF, PixelCorrelation, RandomWalk
+from .refiners import (
+    PAR,
+    CAMWalk,
+    DenseCRF,
+    FeatureCorrelation,
+    LimitedDenseCRF,
+    PixelCorrelation,
+    RandomWalk,
+)
 from .segmentors import (
     AFA,
     APC,
@@ -89,6 +97,7 @@ __all__ = [
     'DenseEnergyLoss',
     'EfficientNetLite',
     'EvalBatchNorm',
+    'FeatureCorrelation',
     'EquivariantCrossLoss',
     'EquivariantFlip',
     'EquivariantLoss',

@@ -120,11 +120,14 @@ def test_norms_stay_in_evaluation_where_they_should(norm_eval):
     assert torch.equal(norms[0].running_mean, before) == norm_eval
 
 
-@pytest.mark.parametrize('frozen', [-1, 0, 3])
+@pytest.mark.parametrize('frozen', [-1, 0, 3, 8])
 def test_frozen_stages_have_no_gradient_and_the_rest_has(frozen):
     backbone = small(frozen_stages=frozen, norm_eval=False).train()
-    sum(x.mean() for x in backbone(torch.randn(2, 3, 32, 32))).backward()
-    still = (*(['stem.'] if frozen >= 0 else []), *(f'stages.{i}.' for i in range(frozen)))
+    # with an input that has a gradient, since nothing else may have one
+    inputs = torch.randn(2, 3, 32, 32, requires_grad=True)
+    sum(x.mean() for x in backbone(inputs)).backward()
+    parts = ('stem.', *(f'stages.{i}.' for i in range(7)), 'head.')
+    still = parts[: frozen + 1]
     for name, parameter in backbone.named_parameters():
         assert (parameter.grad is None) == name.startswith(still), name
     for name, module in backbone.named_modules():
@@ -139,7 +142,7 @@ def test_frozen_stages_have_no_gradient_and_the_rest_has(frozen):
         (dict(output_stride=4), 'output_stride must be 8, 16 or 32, got 4'),
         (dict(out_indices=(6,)), r'out_indices must be among 0 to 5, got \(6,\)'),
         (dict(out_indices=()), r'out_indices must be among 0 to 5, got \(\)'),
-        (dict(frozen_stages=8), 'frozen_stages must lie in -1 to 7, got 8'),
+        (dict(frozen_stages=9), 'frozen_stages must lie in -1 to 8, got 9'),
     ],
 )
 def test_wrong_settings(settings, message):

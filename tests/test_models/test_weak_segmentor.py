@@ -118,6 +118,37 @@ def test_pixel_correlation_moves_no_features():
     assert all(p.grad.any() for p in pcm.parameters())
 
 
+def test_maps_are_averaged_over_pixels_with_similar_features():
+    feats = [torch.randn(1, 3, 8, 8), torch.randn(1, 5, 4, 4), torch.randn(1, 2, 2, 2)]
+    cams = torch.rand(1, 2, 4, 4)
+    refined = MODELS.build(dict(type='FeatureCorrelation'))(None, cams, feats)
+    same = [
+        torch.nn.functional.avg_pool2d(feats[0], 2),
+        feats[1],
+        torch.nn.functional.interpolate(feats[2], scale_factor=2, mode='bilinear'),
+    ]
+    vectors = torch.cat([torch.nn.functional.normalize(x, dim=1) for x in same], dim=1)[0]
+    vectors = vectors.flatten(1) - vectors.flatten(1).mean(1, keepdim=True)
+    cosine = torch.nn.functional.normalize(vectors, dim=0)
+    affinity = (cosine.T @ cosine).clamp(min=0)
+    expected = cams.flatten(2) @ (affinity / affinity.sum(0))
+    torch.testing.assert_close(refined.flatten(2), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_the_baseline_predicts_refined_maps_where_it_has_a_module_for_it():
+    pcm = dict(type='FeatureCorrelation', in_indices=(1, 2))
+    model = build(WEAK, pcm=pcm).eval()
+    inputs = batch()[0]
+    outputs = model(inputs, mode='tensor')
+    assert outputs['cam_rv'].shape == outputs['cam'].shape
+    feats = model.extract_feat(inputs)
+    expected = model.pcm(inputs, outputs['cam'].relu(), feats)
+    torch.testing.assert_close(model.predict_maps(inputs)[0], expected)
+    assert not torch.allclose(expected, outputs['cam'])
+    # the state is that of the baseline: nothing is learned
+    assert model.state_dict().keys() == build(WEAK).state_dict().keys()
+
+
 def test_equivariant_maps_cost_nothing_under_a_flip():
     # a network of pointwise operations is equivariant: only numerical noise is left
     model = build(SEAM, transformation=dict(type='EquivariantFlip')).eval()

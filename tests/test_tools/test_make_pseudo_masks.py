@@ -141,12 +141,12 @@ def test_background_score(tool, folder, tmp_path):
 
 
 def test_maps_choose_the_background_score_all_together(tool, folder, tmp_path, capsys):
-    run(tool, folder, tmp_path / 'all', '--bg-score', 'auto')
-    chosen = re.search(r'Background score ([\d.]+): it splits', capsys.readouterr().out)[1]
+    run(tool, folder, tmp_path / 'all', '--bg-score', 'multi-otsu')
+    chosen = re.search(r'Background score ([\d.]+) \(multi-otsu', capsys.readouterr().out)[1]
     run(tool, folder, tmp_path / 'named', '--bg-score', chosen)
     assert contents(tmp_path / 'all') == contents(tmp_path / 'named')
     # a share of the masks is one of all
-    run(tool, folder, tmp_path / 'share', '--bg-score', 'auto', '--share', '1', '2')
+    run(tool, folder, tmp_path / 'share', '--bg-score', 'multi-otsu', '--share', '1', '2')
     assert contents(tmp_path / 'share').items() <= contents(tmp_path / 'all').items()
 
 

@@ -71,7 +71,8 @@ def test_from_tags_to_the_masks_of_new_pictures(folder, capfd):
         short_template(folder / 'tiny.py'),
         *('--images', 'animals/photos', '--labels', 'animals/tags.csv'),
         *('--masks', 'animals/masks', '--workers', 1),
-        *('--cfg-options', *short('cam', 'affinity', 'segmentation')),
+        *('--cfg-options', 'stages.masks.bg_alpha=None', 'stages.masks.bg_score=otsu'),
+        *short('cam', 'affinity', 'segmentation'),
     )
     said = capfd.readouterr().out
     work = folder / 'work_dirs/tiny-animals'
@@ -79,7 +80,8 @@ def test_from_tags_to_the_masks_of_new_pictures(folder, capfd):
     found = json.loads((work / 'results.json').read_text())['stages']
     assert found['test']['files'] == {'train': 4}
     assert found['test']['figures']['train']['pairs'] == 2
-    assert (work / 'report.html').is_file()
+    report = (work / 'report.html').read_text(encoding='utf-8')
+    assert re.search(r'masks of train: background score 0\.\d+, chosen without true masks', report)
     command = next(line for line in said.splitlines() if line.startswith('apply:'))
     save_image(folder / 'new/deep/x.jpg', make_image([1], (300, 200), 7)[0])
     words = shlex.split(command.replace('NEW_FOLDER', 'new'))[2:]

@@ -92,7 +92,7 @@ def measure_unseen(args: argparse.Namespace, work: Path) -> dict[str, float]:
     call('make_cams.py', work / 'configs/cam.py', checkpoint, *words)
     call('refine_maps.py', cams, '--images', val / 'images', '--out-dir', refined)
     names = ['--classes', 'background', *args.classes]
-    words = ['--images', val / 'images', '--out-dir', pseudo, '--bg-score', 'auto', *names]
+    words = ['--images', val / 'images', '--out-dir', pseudo, '--bg-score', 'multi-otsu', *names]
     call('make_pseudo_masks.py', refined, *words)
     call('infer.py', val / 'images', '--work-dir', work, '--out-dir', out / 'test')
     folders = (cams, refined, pseudo, out / 'test/masks')

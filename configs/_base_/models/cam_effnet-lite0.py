@@ -1,4 +1,4 @@
-"""CAM baseline on EfficientNet-Lite0 (Zhou et al., CVPR 2016), for photographs on a CPU."""
+"""CAMs on EfficientNet-Lite0, refined by correlation of its features, for photographs on a CPU."""
 
 data_preprocessor = dict(
     type='WeakDataPreProcessor',
@@ -16,10 +16,13 @@ model = dict(
         variant='lite0',
         # trained at the stride of ImageNet, a third of the time; maps are made at stride 16
         output_stride=32,
+        # of strides 8, 16 and 32 for the correlation, and the last one for the head
+        out_indices=(2, 3, 4, 5),
         norm_cfg=dict(type='BN', requires_grad=False),
         init_cfg=dict(type='Pretrained', checkpoint='mmwsss://efficientnet-lite0'),
     ),
     cam_head=dict(type='CAMHead', in_channels=1280, num_classes=3),
-    test_cfg=dict(mode='whole', output='cam', bg_score=0.4, use_image_labels=True),
+    pcm=dict(type='FeatureCorrelation', in_indices=(0, 1, 2)),
+    test_cfg=dict(mode='whole', output='cam', bg_score=0.6, use_image_labels=True),
 )
 tta_model = dict(type='CAMTTAModel')

@@ -16,13 +16,16 @@ model = dict(
         type='EfficientNetLite',
         variant='lite0',
         output_stride=32,
-        out_indices=(1, 4),
+        # the last one is what the classifier sees, and tells classes best
+        out_indices=(1, 5),
+        # the classifier that it comes from knows them better than pseudo masks can tell
+        frozen_stages=8,
         norm_cfg=dict(type='BN', requires_grad=False),
         init_cfg=dict(type='Pretrained', checkpoint='mmwsss://efficientnet-lite0'),
     ),
     decode_head=dict(
         type='DepthwiseSeparableASPPHead',
-        in_channels=320,
+        in_channels=1280,
         in_index=1,
         channels=128,
         dilations=(1, 3, 6, 9),

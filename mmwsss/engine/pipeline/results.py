@@ -135,7 +135,7 @@ def make_report(pipeline: Pipeline, records: Records, notes: list[str]) -> Path:
         masks=masks,
         stages=[_stage_report(pipeline, name, record) for name, record in records.items()],
         versions=versions(),
-        notes=notes,
+        notes=[*notes, *(n for name in records for n in pipeline.stages[name].notes(pipeline))],
     )
     try:
         write_report(path, data, split=report_split(pipeline, records))

@@ -101,6 +101,14 @@ class Stage:
         """Return what the stage is where its entry has no title."""
         return self.type
 
+    def notes(self, pipeline: Pipeline) -> list[str]:
+        """Return sentences for the report.
+
+        Args:
+            pipeline: The pipeline, this stage finished.
+        """
+        return []
+
     def check(self, pipeline: Pipeline) -> None:
         """Refuse settings that cannot work, before anything runs.
 

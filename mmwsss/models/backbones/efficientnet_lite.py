@@ -110,7 +110,8 @@ class EfficientNetLite(BaseModule):
         variant: ``lite0``, ``lite1`` or ``lite2``.
         output_stride: 8, 16 or 32.
         out_indices: Which of the six outputs to return.
-        frozen_stages: -1 trains everything, 0 freezes the stem, n the stem and n of 7 stages.
+        frozen_stages: -1 trains everything, 0 freezes the stem, n the stem and n of 7 stages, 8
+            all of it with the final convolution.
         norm_cfg: Config of the norm layers; ``requires_grad=False`` freezes their affine part.
         norm_eval: Keep batch norm on its running statistics when training.
         init_cfg: Weights to start from, such as ``mmwsss://efficientnet-lite0``.
@@ -190,16 +191,16 @@ class EfficientNetLite(BaseModule):
             raise ValueError(
                 f'EfficientNetLite: out_indices must be among 0 to 5, got {out_indices}.'
             )
-        if not -1 <= frozen_stages <= len(_STAGES):
+        if not -1 <= frozen_stages <= len(_STAGES) + 1:
             raise ValueError(
-                f'EfficientNetLite: frozen_stages must lie in -1 to {len(_STAGES)}, '
+                f'EfficientNetLite: frozen_stages must lie in -1 to {len(_STAGES) + 1}, '
                 f'got {frozen_stages}.'
             )
 
     def _freeze(self) -> None:
         """Stop the gradients of the frozen stages, and keep their norms in evaluation."""
         if self.frozen_stages >= 0:
-            for module in (self.stem, *self.stages[: self.frozen_stages]):
+            for module in (self.stem, *self.stages, self.head)[: self.frozen_stages + 1]:
                 module.eval()
                 module.requires_grad_(False)
 

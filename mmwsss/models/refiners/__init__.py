@@ -4,7 +4,15 @@ from .cam_walk import CAMWalk
 from .dense_crf import DenseCRF
 from .limited_dense_crf import LimitedDenseCRF
 from .par import PAR
-from .pixel_correlation import PixelCorrelation
+from .pixel_correlation import FeatureCorrelation, PixelCorrelation
 from .random_walk import RandomWalk
 
-__all__ = ['PAR', 'CAMWalk', 'DenseCRF', 'LimitedDenseCRF', 'PixelCorrelation', 'RandomWalk']
+__all__ = [
+    'PAR',
+    'CAMWalk',
+    'DenseCRF',
+    'FeatureCorrelation',
+    'LimitedDenseCRF',
+    'PixelCorrelation',
+    'RandomWalk',
+]

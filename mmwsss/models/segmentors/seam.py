@@ -62,8 +62,6 @@ class SEAM(WeakSegmentor):
         ValueError: the head has no background channel.
     """
 
-    cam_key = 'cam_rv'
-
     def __init__(
         self,
         *,
@@ -74,10 +72,9 @@ class SEAM(WeakSegmentor):
         loss_rvmin: dict | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(pcm=pcm, **kwargs)
         if not self.cam_head.with_background:
             raise ValueError('SEAM: cam_head must have with_background=True.')
-        self.pcm = MODELS.build(pcm)
         self.transformation = MODELS.build(transformation or dict(type='EquivariantRescale'))
         self.loss_er = MODELS.build(loss_er) if loss_er else None
         self.loss_ecr = MODELS.build(loss_ecr) if loss_ecr else None

@@ -32,14 +32,16 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
     get ``cams`` (K, H, W), not normalised, and ``pred_score`` (K,), the probability of each
     class; ``seg_logits`` are the background score and the normalised maps.
 
-    ``mode='tensor'`` gives ``cam`` ``(N, K, h, w)``, ``cls`` ``(N, K)`` and, with a decoder,
-    ``seg`` ``(N, K + 1, h, w)``.
+    ``mode='tensor'`` gives ``cam`` ``(N, K, h, w)``, ``cls`` ``(N, K)``, with a decoder ``seg``
+    ``(N, K + 1, h, w)`` and with a ``pcm`` the refined maps ``cam_rv`` ``(N, K, h, w)``.
 
     Args:
         backbone: Config of the backbone.
         cam_head: Config of the head that gives maps and image scores.
         decode_head: Config of MMSeg's decode head; trained on the samples' masks here, on
             pseudo masks by the methods.
+        pcm: Config of the module that refines maps in prediction, such as
+            :class:`FeatureCorrelation`; none by default.
         neck: Config of the neck.
         auxiliary_head: Config of one or several auxiliary heads.
         train_cfg: Handed to the heads.
@@ -66,6 +68,7 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
         cam_head: dict,
         decode_head: dict | None = None,
         *,
+        pcm: dict | None = None,
         neck: dict | None = None,
         auxiliary_head: dict | list[dict] | None = None,
         train_cfg: dict | None = None,
@@ -85,6 +88,9 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
         self.num_classes = self.cam_head.num_classes
         if decode_head is not None:
             self.decode_head = MODELS.build(decode_head)
+        self.pcm = MODELS.build(pcm) if pcm else None
+        if pcm:
+            self.cam_key = 'cam_rv'
         self._init_auxiliary_head(auxiliary_head)
         self.align_corners = False
         self.train_cfg = train_cfg
@@ -128,6 +134,9 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
         outputs = dict(cam=cam, cls=scores)
         if self.with_decode_head:
             outputs['seg'] = self.decode_head(feats)
+        if self.pcm is not None:
+            foreground = cam[:, 1 - self.num_classes :]
+            outputs['cam_rv'] = self.pcm(inputs, foreground.relu(), feats)
         return outputs
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:

@@ -6,7 +6,9 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mmwsss.datasets.folder_files import list_folder
 from mmwsss.engine.mask_settings import CRF, background_scores, crf_settings
+from mmwsss.evaluation.background_threshold import RULES, automatic_background_score
 
 from ..registry import STAGES
 from ..tool_configs import flat_options, option_words
@@ -24,8 +26,8 @@ class MakePseudoMasks(FileStage):
         name: Of the stage.
         cams: Stage that made the maps or walks.
         splits: Of the images.
-        bg_score: Constant background score, or ``auto``: the one that splits the scores of the
-            maps in two.
+        bg_score: Constant background score, or the rule that finds it in the scores of the maps,
+            ``otsu`` or ``multi-otsu``.
         bg_alpha: Exponent A of the background score (1 - max) ** A.
         ignore: Two constants: class above the second, background below the first, 255 between.
         crf: ``labels`` or ``probs``: what a dense CRF starts from.
@@ -90,3 +92,21 @@ class MakePseudoMasks(FileStage):
         if self.crf_config:
             words += ['--crf-config', *option_words(self.crf_config)[1:]]
         return [*words, *pipeline.class_options()]
+
+    def notes(self, pipeline: Pipeline) -> list[str]:
+        """Say which background score was chosen.
+
+        Args:
+            pipeline: The pipeline, this stage finished.
+        """
+        rule = self.background.get('bg_score')
+        found = []
+        for split in self.splits if rule in RULES else ():
+            maps = list_folder(pipeline.folder(self.sources['cams']) / split, ('.npz',)).paths()
+            if maps:
+                score = automatic_background_score(maps.values(), rule)
+                found.append(
+                    f'{self.name} of {split}: background score {score:g}, chosen without true '
+                    f'masks ({rule}).'
+                )
+        return found
