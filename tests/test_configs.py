@@ -25,6 +25,7 @@ PROMISED = {
     'cam/deeplabv3plus_r50_cam-aux_voc.py',
     'seam/seam_r38_voc.py',
     'seam/seam_r38_coco.py',
+    'seam/seam_r38_er_voc.py',
     'seam/seam_mit-b1_voc.py',
     'affinitynet/affinitynet_r38_voc.py',
     'affinitynet/affinitynet_r38_coco.py',

@@ -41,7 +41,7 @@ from .losses import (
     SimilarityLoss,
 )
 from .necks import HVBiLSTM
-from .refiners import PAR, CAMWalk, DenseCRF, LimitedDenseCRF, PixelCorrelation, RandomWalk
+from .refiners import PAMR, PAR, CAMWalk, DenseCRF, LimitedDenseCRF, PixelCorrelation, RandomWalk
 from .segmentors import (
     AFA,
     APC,
@@ -52,12 +52,14 @@ from .segmentors import (
     ClassAwareAutoEncoder,
     CRFEncoderDecoder,
     CRFTTAModel,
+    GradCAMSegmentor,
     IRNBoundary,
     ScaleMaxTTAModel,
     SemFormer,
     WeakSegmentor,
 )
 from .transformations import (
+    EquivariantCompose,
     EquivariantFlip,
     EquivariantRescale,
     EquivariantRotate,
@@ -89,12 +91,14 @@ __all__ = [
     'DenseEnergyLoss',
     'EfficientNetLite',
     'EvalBatchNorm',
+    'EquivariantCompose',
     'EquivariantCrossLoss',
     'EquivariantFlip',
     'EquivariantLoss',
     'EquivariantRescale',
     'EquivariantRotate',
     'EquivariantTranslate',
+    'GradCAMSegmentor',
     'HVBiLSTM',
     'IRNBoundary',
     'LargeFOVHead',
@@ -103,6 +107,7 @@ __all__ = [
     'MinPoolingLoss',
     'MultiLabelCrossEntropyLoss',
     'MultiLabelSoftMarginLoss',
+    'PAMR',
     'PAR',
     'PairAffinityLoss',
     'PatchClassifierHead',

@@ -3,8 +3,19 @@
 from .cam_walk import CAMWalk
 from .dense_crf import DenseCRF
 from .limited_dense_crf import LimitedDenseCRF
+from .pamr import PAMR
 from .par import PAR
 from .pixel_correlation import PixelCorrelation
 from .random_walk import RandomWalk
+from .refine_scores import refine_scores
 
-__all__ = ['PAR', 'CAMWalk', 'DenseCRF', 'LimitedDenseCRF', 'PixelCorrelation', 'RandomWalk']
+__all__ = [
+    'PAMR',
+    'PAR',
+    'CAMWalk',
+    'DenseCRF',
+    'LimitedDenseCRF',
+    'PixelCorrelation',
+    'RandomWalk',
+    'refine_scores',
+]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmengine.config import ConfigDict
@@ -59,6 +62,8 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
 
     cam_key = 'cam'
     outputs = ('cam', 'seg')
+    # of test_cfg; a method may have keys of its own
+    test_defaults: Mapping[str, Any] = TEST_DEFAULTS
 
     def __init__(
         self,
@@ -92,13 +97,13 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
         self._init_crf(self.test_cfg.crf)
 
     def _check_test_cfg(self, test_cfg: dict | None) -> ConfigDict:
-        cfg = ConfigDict({**TEST_DEFAULTS, **(test_cfg or {})})
+        cfg = ConfigDict({**self.test_defaults, **(test_cfg or {})})
         name = type(self).__name__
-        unknown = set(cfg) - set(TEST_DEFAULTS) - SLIDE_KEYS
+        unknown = set(cfg) - set(self.test_defaults) - SLIDE_KEYS
         if unknown:
             raise ValueError(
                 f'{name}: test_cfg has no {", ".join(sorted(unknown))}; it has '
-                f'{", ".join(sorted({*TEST_DEFAULTS, *SLIDE_KEYS}))}.'
+                f'{", ".join(sorted({*self.test_defaults, *SLIDE_KEYS}))}.'
             )
         for key, choices in dict(mode=MODES, output=self.outputs).items():
             if cfg[key] not in choices:
