@@ -122,7 +122,7 @@ def shrink(model):
             model['decode_head'].update(c1_in_channels=widths[0], c1_channels=4)
         if backbone.get('norm_cfg', {}).get('type', '').endswith('BN'):
             backbone['norm_cfg'] = dict(type='BN', requires_grad=True)
-    if 'pcm' in model:
+    if model.get('pcm'):
         indices = model['pcm']['in_indices']
         model['pcm']['in_channels'] = [widths[i] for i in indices]
         model['pcm'].update(embed_channels=[4] * len(indices), channels=8)

@@ -24,8 +24,8 @@ def grad_cam(scores: Tensor, features: Tensor, *, plus: bool = False) -> Tensor:
     positions, so that maps of several scales may be added, and with ``plus`` the exponential of
     the score. So with average pooling Grad-CAM is the rectified class activation map.
 
-    Source: Selvaraju et al., ICCV 2017, Eqs. 1 and 2, https://arxiv.org/abs/1610.02391, and
-    Chattopadhay et al., WACV 2018, Eqs. 12 and 19, https://arxiv.org/abs/1710.11063
+    Source: Selvaraju et al., ICCV 2017, https://arxiv.org/abs/1610.02391, and Chattopadhay et
+    al., WACV 2018, https://arxiv.org/abs/1710.11063
 
     Args:
         plus: Grad-CAM++.

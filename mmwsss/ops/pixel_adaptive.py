@@ -148,7 +148,7 @@ def pixel_adaptive_mask_weights(
     channel over the neighbours and, once for each dilation, the pixel itself. The sum is 1. No
     gradient flows.
 
-    Source: Araslanov and Roth, CVPR 2020, Sec. 3.3, https://arxiv.org/abs/2005.08104, with the
+    Source: Araslanov and Roth, CVPR 2020, https://arxiv.org/abs/2005.08104, with the
     softness of its published code
 
     Args:

@@ -17,6 +17,9 @@ from mmwsss.engine.launch import (
 )
 
 if TYPE_CHECKING:
+    from mmengine.config import Config
+    from torch import nn
+
     from mmwsss.models.segmentors.pair_maps import PairMaps
 
 CROSS = 0.02  # arms of a cross, of the longer side
@@ -52,28 +55,48 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def find_pairs(args: argparse.Namespace) -> tuple[np.ndarray, PairMaps]:
-    """Return the photograph, RGB, and the maps of pairs that a model finds in it.
+def load_model(cfg: Config, args: argparse.Namespace) -> nn.Module:
+    """Return the model of a config with its weights.
 
     Args:
-        args: Of the command line.
+        cfg: The config.
+        args: ``config``, ``checkpoint`` and ``device``.
 
     Raises:
-        UsageError: the model has no such maps.
+        UsageError: the weights do not fit, or the model has no maps of pairs.
+        CheckpointError: the file is no checkpoint.
     """
-    from mmengine.dataset import Compose, pseudo_collate
-    from mmseg.apis import init_model
+    from mmengine.registry import init_default_scope
+    from mmengine.runner import CheckpointLoader, load_checkpoint
+    from mmseg.registry import MODELS
 
     import mmwsss  # noqa: F401 - registers everything
+    from mmwsss.engine.fitting import check_weights
 
-    cfg = load_config(args)
-    check_checkpoint(args.checkpoint)
-    model = init_model(cfg, args.checkpoint, device=args.device)
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    model = MODELS.build(cfg.model)
     if not hasattr(model, 'pair_maps'):
         raise UsageError(
             f'{args.config}: {type(model).__name__} has no affinity of places: give the config of '
             'a SEAM or an AFA.'
         )
+    content = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
+    check_weights(model, content.get('state_dict', content), args.checkpoint)
+    load_checkpoint(model, args.checkpoint, map_location='cpu')
+    return model.to(args.device).eval()
+
+
+def find_pairs(args: argparse.Namespace) -> tuple[np.ndarray, PairMaps]:
+    """Return the photograph, RGB, and the maps of pairs that a model finds in it.
+
+    Args:
+        args: Of the command line.
+    """
+    from mmengine.dataset import Compose, pseudo_collate
+
+    cfg = load_config(args)
+    check_checkpoint(args.checkpoint)
+    model = load_model(cfg, args)
     load, *rest = cfg.test_pipeline
     loaded = Compose([load])(dict(img_path=args.photo))
     photo = loaded['img'][..., ::-1].copy()

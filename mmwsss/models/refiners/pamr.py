@@ -18,7 +18,7 @@ class PAMR(PAR):
 
     Called as :class:`PAR` is; the weights of the neighbours are others.
 
-    Source: Araslanov and Roth, CVPR 2020, Sec. 3.3, https://arxiv.org/abs/2005.08104
+    Source: Araslanov and Roth, CVPR 2020, https://arxiv.org/abs/2005.08104
 
     Args:
         num_iters: How often every map is averaged over its neighbours.

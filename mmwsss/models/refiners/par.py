@@ -13,15 +13,6 @@ from mmwsss.ops import pixel_adaptive_refine, pixel_adaptive_weights
 Sizes = Sequence[Sequence[int]]
 
 
-def check_neighbors(owner: nn.Module, num_iters: int, dilations: Sequence[int]) -> None:
-    """Refuse a number of iterations or distances of neighbours that are not positive."""
-    name = type(owner).__name__
-    if num_iters < 1:
-        raise ValueError(f'{name}: num_iters must be at least 1, got {num_iters}.')
-    if not dilations or min(dilations) < 1:
-        raise ValueError(f'{name}: dilations must be positive, got {tuple(dilations)}.')
-
-
 @MODELS.register_module()
 class PAR(nn.Module):
     """Pixel-adaptive refinement (PAR) of AFA: no parameters, no gradient.
@@ -50,7 +41,11 @@ class PAR(nn.Module):
         w3: float = 0.01,
     ) -> None:
         super().__init__()
-        check_neighbors(self, num_iters, dilations)
+        name = type(self).__name__
+        if num_iters < 1:
+            raise ValueError(f'{name}: num_iters must be at least 1, got {num_iters}.')
+        if not dilations or min(dilations) < 1:
+            raise ValueError(f'{name}: dilations must be positive, got {tuple(dilations)}.')
         if (w1 is not None and w1 <= 0) or w2 <= 0 or w3 < 0 or (w1 is None and not w3):
             raise ValueError(
                 'PAR: w1 (or None) and w2 must be positive, w3 positive or 0, and one of the two '
