@@ -25,6 +25,7 @@ PROMISED = {
     'cam/deeplabv3plus_r50_cam-aux_voc.py',
     'seam/seam_r38_voc.py',
     'seam/seam_r38_coco.py',
+    'seam/seam_r38_er_voc.py',
     'seam/seam_mit-b1_voc.py',
     'affinitynet/affinitynet_r38_voc.py',
     'affinitynet/affinitynet_r38_coco.py',
@@ -121,7 +122,7 @@ def shrink(model):
             model['decode_head'].update(c1_in_channels=widths[0], c1_channels=4)
         if backbone.get('norm_cfg', {}).get('type', '').endswith('BN'):
             backbone['norm_cfg'] = dict(type='BN', requires_grad=True)
-    if 'pcm' in model:
+    if model.get('pcm'):
         indices = model['pcm']['in_indices']
         model['pcm']['in_channels'] = [widths[i] for i in indices]
         model['pcm'].update(embed_channels=[4] * len(indices), channels=8)
@@ -190,9 +191,12 @@ def test_pipelines_and_evaluators_of_a_config_are_registered(name):
         TRANSFORMS.build(step)
     if name in UNTRAINED:
         return
-    evaluators = cfg.test_evaluator
-    for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
-        METRICS.build(evaluator)
+    evaluator = cfg.test_evaluator
+    # MMSegmentation's test tool writes --out into it
+    assert isinstance(evaluator, dict)
+    assert '_delete_' not in evaluator
+    for metric in evaluator.get('metrics', [evaluator]):
+        METRICS.build(metric)
     # masks stay closed while training on tags
     decoder_learns_masks = 'decode_head' in cfg.model and cfg.model.type not in ('AFA', 'APC')
     weak = {'cam_head', 'embed_head'} & set(cfg.model) and not decoder_learns_masks

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 from typing import TYPE_CHECKING
 
 from mmwsss.engine.fitting import check_classes, load_fitting
@@ -42,8 +41,6 @@ def make_parser() -> argparse.ArgumentParser:
 def set_output(cfg: Config, folder: str) -> None:
     """Name the output folder to the evaluator that writes masks, be it one or one of several.
 
-    Where none does, one that writes anything else (the curves of ``CAMMetric``) gets it.
-
     Args:
         cfg: Config, changed in place.
         folder: Where the files go.
@@ -51,23 +48,19 @@ def set_output(cfg: Config, folder: str) -> None:
     Raises:
         UsageError: none of the evaluators writes files.
     """
-    from mmseg.registry import METRICS
+    from mmwsss.evaluation.seg_evaluator import with_output_dir
 
     found = cfg.test_evaluator
-    writers = []
-    for evaluator in [found] if isinstance(found, dict) else found:
-        kind = evaluator['type']
-        metric = METRICS.get(kind) if isinstance(kind, str) else kind
-        options = inspect.signature(metric).parameters if metric else {}
-        if 'output_dir' in options:
-            # what can be told to write nothing but files writes masks
-            writers.append(('format_only' not in options, len(writers), evaluator, options))
-    if not writers:
-        raise UsageError('--out needs an evaluator with output_dir, such as MaskMetric.')
-    _, _, evaluator, options = min(writers, key=lambda writer: writer[:2])
-    evaluator['output_dir'] = folder
-    if 'keep_results' in options:
-        evaluator['keep_results'] = True
+    metrics = found.get('metrics', found) if isinstance(found, dict) else found
+    metrics = [metrics] if isinstance(metrics, dict) else metrics
+    try:
+        metrics = with_output_dir(metrics, folder, keep_results=True)
+    except ValueError as error:
+        raise UsageError(f'--out: {error}') from None
+    if isinstance(found, dict) and 'metrics' in found:
+        found.metrics = metrics
+    else:
+        cfg.test_evaluator = metrics
 
 
 def set_drawing(cfg: Config, args: argparse.Namespace) -> None:
@@ -79,8 +72,8 @@ def set_drawing(cfg: Config, args: argparse.Namespace) -> None:
     """
     hooks = cfg.setdefault('default_hooks', {})
     hook = dict(hooks.get('visualization') or {}, draw=True)
-    hook.setdefault('type', 'SegVisualizationHook')
-    # mmsegmentation 1.2 paints every 50th image otherwise
+    hook.setdefault('type', 'PaintHook')
+    # MMSegmentation's own paints every 50th image otherwise
     hook.setdefault('interval', 1)
     if args.show:
         hook.update(show=True, wait_time=args.wait_time)

@@ -14,6 +14,8 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2000, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # MMSegmentation's test tool switches it on
+    visualization=dict(type='PaintHook'),
 )
 # a training that was stopped and resumed ends as one that was not
 custom_hooks = [dict(type='ExactResumeHook')]

@@ -10,7 +10,8 @@ _base_ = [
 model = dict(
     cam_head=dict(num_classes=81),
     decode_head=dict(num_classes=81),
-    train_cfg=dict(warmup_iters=5000, switch_iters=15000, pairs_from='affinity', par_iters=15),
+    refiner=dict(num_iters=15),
+    train_cfg=dict(warmup_iters=5000, switch_iters=15000, pairs_from='affinity'),
 )
 crop_size = (512, 512)
 train_pipeline = [
@@ -23,4 +24,8 @@ train_pipeline = [
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 # ScaleMaxTTAModel makes the views itself
 tta_pipeline = {{_base_.eval_pipeline}}
-test_evaluator = [dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='ImageLabelMetric')]
+test_evaluator = dict(
+    _delete_=True,
+    type='SegEvaluator',
+    metrics=[dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='ImageLabelMetric')],
+)

@@ -18,4 +18,8 @@ train_pipeline = [
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 # ScaleMaxTTAModel makes the views itself
 tta_pipeline = {{_base_.eval_pipeline}}
-test_evaluator = [dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='ImageLabelMetric')]
+test_evaluator = dict(
+    _delete_=True,
+    type='SegEvaluator',
+    metrics=[dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='ImageLabelMetric')],
+)

@@ -35,4 +35,4 @@ param_scheduler = [
 train_cfg = dict(max_iters=max_iters)
 default_hooks = dict(checkpoint=dict(interval=max_iters))
 # features are no segmentation: what the random walk makes of them is evaluated
-test_evaluator = []
+test_evaluator = dict(_delete_=True, type='SegEvaluator', metrics=[])

@@ -21,4 +21,4 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 # lr 0.01 as SEAM trains it; AffinityNet's own code has 0.1
 optim_wrapper = dict(paramwise_cfg=dict(new=['embeds', 'project']))
 # features are no segmentation: what the random walk makes of them is evaluated
-test_evaluator = []
+test_evaluator = dict(_delete_=True, type='SegEvaluator', metrics=[])

@@ -22,4 +22,4 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 optim_wrapper = dict(paramwise_cfg=dict(new=['embeds', 'project']))
 test_dataloader = dict(dataset=dict(ann_file='train'))
 # features are no segmentation: what the random walk makes of them is evaluated
-test_evaluator = []
+test_evaluator = dict(_delete_=True, type='SegEvaluator', metrics=[])

@@ -51,4 +51,8 @@ custom_hooks = [
     dict(type='FreezeHook', modules=['backbone'], until={{_base_.freeze_iters}}),
 ]
 default_hooks = dict(checkpoint=dict(interval={{_base_.epoch}}))
-test_evaluator = [dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='ImageLabelMetric')]
+test_evaluator = dict(
+    _delete_=True,
+    type='SegEvaluator',
+    metrics=[dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='ImageLabelMetric')],
+)

@@ -45,4 +45,8 @@ tta_pipeline = [
         ],
     ),
 ]
-test_evaluator = [dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='ImageLabelMetric')]
+test_evaluator = dict(
+    _delete_=True,
+    type='SegEvaluator',
+    metrics=[dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='ImageLabelMetric')],
+)

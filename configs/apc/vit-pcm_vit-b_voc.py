@@ -10,8 +10,12 @@ model = dict(
     test_cfg=dict(output='cam'),
 )
 tta_model = dict(type='CAMTTAModel')
-test_evaluator = [
-    dict(type='MaskMetric', iou_metrics=['mIoU']),
-    dict(type='CAMMetric'),
-    dict(type='ImageLabelMetric'),
-]
+test_evaluator = dict(
+    _delete_=True,
+    type='SegEvaluator',
+    metrics=[
+        dict(type='MaskMetric', iou_metrics=['mIoU']),
+        dict(type='CAMMetric'),
+        dict(type='ImageLabelMetric'),
+    ],
+)

@@ -11,8 +11,12 @@ model = dict(
 )
 optim_wrapper = dict(paramwise_cfg=dict(new=['neck', 'cam_head']))
 tta_model = dict(type='CAMTTAModel')
-test_evaluator = [
-    dict(type='MaskMetric', iou_metrics=['mIoU']),
-    dict(type='CAMMetric'),
-    dict(type='ImageLabelMetric'),
-]
+test_evaluator = dict(
+    _delete_=True,
+    type='SegEvaluator',
+    metrics=[
+        dict(type='MaskMetric', iou_metrics=['mIoU']),
+        dict(type='CAMMetric'),
+        dict(type='ImageLabelMetric'),
+    ],
+)

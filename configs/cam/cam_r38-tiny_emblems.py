@@ -8,4 +8,8 @@ _base_ = [
 ]
 
 default_hooks = dict(checkpoint=dict(interval=1000))
-test_evaluator = [dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='CAMMetric')]
+test_evaluator = dict(
+    _delete_=True,
+    type='SegEvaluator',
+    metrics=[dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='CAMMetric')],
+)

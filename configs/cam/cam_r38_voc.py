@@ -9,4 +9,8 @@ _base_ = [
 
 # figures for CAMs are those on the 1,464 images of train, as in the papers
 test_dataloader = dict(dataset=dict(ann_file='train'))
-test_evaluator = [dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='CAMMetric')]
+test_evaluator = dict(
+    _delete_=True,
+    type='SegEvaluator',
+    metrics=[dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='CAMMetric')],
+)

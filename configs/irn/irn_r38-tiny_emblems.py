@@ -34,4 +34,4 @@ param_scheduler = [
 train_cfg = dict(max_iters=max_iters)
 default_hooks = dict(checkpoint=dict(interval=max_iters))
 # a boundary is no segmentation: what the random walk makes of it is evaluated
-test_evaluator = []
+test_evaluator = dict(_delete_=True, type='SegEvaluator', metrics=[])

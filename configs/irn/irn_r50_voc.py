@@ -19,4 +19,4 @@ train_pipeline = [
 train_dataloader = dict(batch_size=32, dataset=dict(pipeline=train_pipeline))
 test_dataloader = dict(dataset=dict(ann_file='train'))
 # a boundary is no segmentation: what the random walk makes of it is evaluated
-test_evaluator = []
+test_evaluator = dict(_delete_=True, type='SegEvaluator', metrics=[])

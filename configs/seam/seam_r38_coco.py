@@ -9,4 +9,8 @@ _base_ = [
 
 model = dict(cam_head=dict(num_classes=81))
 optim_wrapper = dict(paramwise_cfg=dict(new=['cam_head', 'pcm']))
-test_evaluator = [dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='CAMMetric')]
+test_evaluator = dict(
+    _delete_=True,
+    type='SegEvaluator',
+    metrics=[dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='CAMMetric')],
+)

@@ -10,4 +10,8 @@ _base_ = [
 optim_wrapper = dict(paramwise_cfg=dict(new=['cam_head', 'pcm']))
 # figures for CAMs are those on the 1,464 images of train, as in the paper
 test_dataloader = dict(dataset=dict(ann_file='train'))
-test_evaluator = [dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='CAMMetric')]
+test_evaluator = dict(
+    _delete_=True,
+    type='SegEvaluator',
+    metrics=[dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='CAMMetric')],
+)

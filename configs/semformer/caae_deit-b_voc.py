@@ -24,4 +24,4 @@ test_pipeline = [
 ]
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 # an auto-encoder segments nothing; its pred_score is for metrics of multi-label classification
-test_evaluator = []
+test_evaluator = dict(_delete_=True, type='SegEvaluator', metrics=[])

@@ -27,4 +27,4 @@ param_scheduler = [
 train_cfg = dict(max_iters=max_iters)
 default_hooks = dict(checkpoint=dict(interval=max_iters))
 # an auto-encoder segments nothing; its pred_score is for metrics of multi-label classification
-test_evaluator = [dict(type='ImageLabelMetric')]
+test_evaluator = dict(_delete_=True, type='SegEvaluator', metrics=[dict(type='ImageLabelMetric')])

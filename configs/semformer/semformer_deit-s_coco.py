@@ -53,4 +53,8 @@ tta_pipeline = [
     ),
 ]
 test_dataloader = dict(dataset=dict(pipeline=eval_pipeline))
-test_evaluator = [dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='CAMMetric')]
+test_evaluator = dict(
+    _delete_=True,
+    type='SegEvaluator',
+    metrics=[dict(type='MaskMetric', iou_metrics=['mIoU']), dict(type='CAMMetric')],
+)

@@ -27,8 +27,12 @@ param_scheduler = [
 ]
 train_cfg = dict(max_iters=max_iters)
 default_hooks = dict(checkpoint=dict(interval=max_iters))
-test_evaluator = [
-    dict(type='MaskMetric', iou_metrics=['mIoU']),
-    dict(type='CAMMetric'),
-    dict(type='ImageLabelMetric'),
-]
+test_evaluator = dict(
+    _delete_=True,
+    type='SegEvaluator',
+    metrics=[
+        dict(type='MaskMetric', iou_metrics=['mIoU']),
+        dict(type='CAMMetric'),
+        dict(type='ImageLabelMetric'),
+    ],
+)

@@ -1,6 +1,12 @@
 """What drives a training: optimiser groups and hooks."""
 
-from .hooks import ExactResumeHook, FreezeHook, RandomStartHook
+from .hooks import ExactResumeHook, FreezeHook, PaintHook, RandomStartHook
 from .optimizers import WeakOptimWrapperConstructor
 
-__all__ = ['ExactResumeHook', 'FreezeHook', 'RandomStartHook', 'WeakOptimWrapperConstructor']
+__all__ = [
+    'ExactResumeHook',
+    'FreezeHook',
+    'PaintHook',
+    'RandomStartHook',
+    'WeakOptimWrapperConstructor',
+]

@@ -6,6 +6,7 @@ from .curve_files import read_curve, write_curve
 from .mask_scores import install_exact_counts
 from .metrics import CAMMetric, CAMWriter, ImageLabelMetric, MaskMetric, WalkWriter
 from .predictions import PredictionError
+from .seg_evaluator import SegEvaluator
 
 __all__ = [
     'CAMCurve',
@@ -15,6 +16,7 @@ __all__ = [
     'ImageLabelMetric',
     'MaskMetric',
     'PredictionError',
+    'SegEvaluator',
     'WalkWriter',
     'cam_curve',
     'cam_histogram',

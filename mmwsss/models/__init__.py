@@ -42,6 +42,7 @@ from .losses import (
 )
 from .necks import HVBiLSTM
 from .refiners import (
+    PAMR,
     PAR,
     CAMWalk,
     DenseCRF,
@@ -60,12 +61,14 @@ from .segmentors import (
     ClassAwareAutoEncoder,
     CRFEncoderDecoder,
     CRFTTAModel,
+    GradCAMSegmentor,
     IRNBoundary,
     ScaleMaxTTAModel,
     SemFormer,
     WeakSegmentor,
 )
 from .transformations import (
+    EquivariantCompose,
     EquivariantFlip,
     EquivariantRescale,
     EquivariantRotate,
@@ -97,6 +100,7 @@ __all__ = [
     'DenseEnergyLoss',
     'EfficientNetLite',
     'EvalBatchNorm',
+    'EquivariantCompose',
     'FeatureCorrelation',
     'EquivariantCrossLoss',
     'EquivariantFlip',
@@ -104,6 +108,7 @@ __all__ = [
     'EquivariantRescale',
     'EquivariantRotate',
     'EquivariantTranslate',
+    'GradCAMSegmentor',
     'HVBiLSTM',
     'IRNBoundary',
     'LargeFOVHead',
@@ -112,6 +117,7 @@ __all__ = [
     'MinPoolingLoss',
     'MultiLabelCrossEntropyLoss',
     'MultiLabelSoftMarginLoss',
+    'PAMR',
     'PAR',
     'PairAffinityLoss',
     'PatchClassifierHead',

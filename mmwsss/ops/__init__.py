@@ -15,11 +15,16 @@ from .affinity_pairs import (
 )
 from .cam import background_score, keep_maximum, max_norm, min_max_norm, normalize_cam
 from .cosine import clamped_cosine
+from .grad_cam import grad_cam
 from .label_routes import affinity_route_scores, cam_route_scores
 from .mean_field import label_probs, mean_field
 from .patch_labels import confident_labels, tagged_patch_scores
 from .permutohedral import PermutohedralLattice, pixel_features
-from .pixel_adaptive import pixel_adaptive_refine, pixel_adaptive_weights
+from .pixel_adaptive import (
+    pixel_adaptive_mask_weights,
+    pixel_adaptive_refine,
+    pixel_adaptive_weights,
+)
 from .pixel_correlation import pixel_correlation
 from .pseudo_masks import background_stacks
 from .random_walk import random_walk
@@ -37,6 +42,7 @@ __all__ = [
     'confident_labels',
     'feature_affinity',
     'fuse_affinity_scores',
+    'grad_cam',
     'half_disc_offsets',
     'keep_maximum',
     'label_probs',
@@ -49,6 +55,7 @@ __all__ = [
     'pair_slices',
     'path_cells',
     'path_maximum',
+    'pixel_adaptive_mask_weights',
     'pixel_adaptive_refine',
     'pixel_adaptive_weights',
     'pixel_correlation',

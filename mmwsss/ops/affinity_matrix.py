@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .affinity_labels import IGNORE_INDEX
 
+EXPONENT = 2.0
 EPS = 0.1  # of the sum of a column: a cell without friends keeps little
 
 
@@ -89,18 +90,22 @@ def pair_label_matrix(
 
 
 @torch.no_grad()
-def propagate_maps(maps: Tensor, affinity: Tensor, radius: int) -> Tensor:
+def propagate_maps(
+    maps: Tensor, affinity: Tensor, radius: int, *, exponent: float = EXPONENT, eps: float = EPS
+) -> Tensor:
     """Spread maps once along the affinities of cells that are near each other.
 
-    ``out_j = sum_i maps_i A_ij^2 / (sum_i A_ij^2 + 0.1)``, both sums over the cells i of the
-    square around j. No gradient flows.
+    ``out_j = sum_i maps_i A_ij^exponent / (sum_i A_ij^exponent + eps)``, both sums over the cells
+    i of the square around j. No gradient flows.
 
-    Source: Ru et al., CVPR 2022, Sec. 3.3, https://arxiv.org/abs/2203.02664, and its published
-    code.
+    Source: Ru et al., CVPR 2022, Eqs. 6 and 7, https://arxiv.org/abs/2203.02664, and its
+    published code.
 
     Args:
         affinity: Affinities of all pairs of cells; those out of the square are not read.
         radius: Of the square, in cells.
+        exponent: Of the affinities, the paper's alpha; larger trusts weak links less.
+        eps: Added to the sum of a column.
 
     Shapes:
         maps: ``(N, C, h, w)`` float.
@@ -123,7 +128,7 @@ def propagate_maps(maps: Tensor, affinity: Tensor, radius: int) -> Tensor:
         )
     dtype = torch.promote_types(torch.promote_types(maps.dtype, affinity.dtype), torch.float32)
     near = radius_mask((maps.shape[2], maps.shape[3]), radius, maps.device)
-    links = torch.where(near, affinity.to(dtype), 0).square_()
+    links = torch.where(near, affinity.to(dtype), 0).pow_(exponent)
     with torch.autocast(maps.device.type, enabled=False):
         spread = maps.to(dtype).flatten(2) @ links
-    return (spread / (links.sum(dim=1, keepdim=True) + EPS)).view_as(maps)
+    return (spread / (links.sum(dim=1, keepdim=True) + eps)).view_as(maps)

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .affinity_matrix import propagate_maps
-from .pixel_adaptive import pixel_adaptive_refine, pixel_adaptive_weights
+from .affinity_matrix import EPS, EXPONENT, propagate_maps
 from .tagged_maps import tagged_scores
 from .valid_boxes import Boxes, resize_boxes, valid_mask
 
 BG_SCORES = (0.35, 0.55)
-DILATIONS = (1, 2, 4, 8, 12, 24)
 SHRINK = 2  # images are refined at half their size
-
-
-def _refine(
-    images: Tensor, maps: Tensor, dilations: Sequence[int], num_iters: int, **sizes: Boxes
-) -> Tensor:
-    """Refine maps along the colours of images of their size, or leave them as they are."""
-    if not num_iters:
-        return maps
-    weights = pixel_adaptive_weights(images, dilations)
-    return pixel_adaptive_refine(maps, weights, dilations, num_iters=num_iters, **sizes)
+# images (N, 3, h, w), scores (N, B, 1 + S, h, w) and the images' sizes in these planes, or None
+Refine: TypeAlias = Callable[[Tensor, Tensor, Sequence[Sequence[int]] | None], Tensor]
 
 
 @torch.no_grad()
@@ -33,24 +24,22 @@ def cam_route_scores(
     images: Tensor,
     cams: Tensor,
     classes: Tensor,
+    refine: Refine | None = None,
     *,
     bg_scores: Sequence[float] = BG_SCORES,
-    num_iters: int = 10,
-    dilations: Sequence[int] = DILATIONS,
 ) -> Tensor:
     """Refine the scores of class activation maps along the colours of the image.
 
-    Image and maps at half size, softmax over background and tagged classes, pixel-adaptive
-    refinement, whose weights all maps of an image share, and back to full size. Padding takes
-    part as in the published code.
+    Image and maps at half size, softmax over background and tagged classes, refinement, and back
+    to full size. Padding takes part as in the published code.
 
     Source: Ru et al., CVPR 2022, Sec. 3.4, https://arxiv.org/abs/2203.02664, and its published
     code.
 
     Args:
+        refine: Called with images and scores of half size and None, as
+            :func:`mmwsss.models.refiners.refine_scores` is; without it nothing is refined.
         bg_scores: Constants that the maps compete with, low first.
-        num_iters: Of the refinement; 10 on VOC, 15 on COCO; 0 leaves it out.
-        dilations: Of the refinement, in pixels of the half size.
 
     Shapes:
         images: ``(N, 3, H, W)`` float RGB in [0, 1].
@@ -70,9 +59,12 @@ def cam_route_scores(
     half = max(1, height // SHRINK), max(1, width // SHRINK)
     images = F.interpolate(images.float(), half, mode='bilinear', align_corners=False)
     scores = tagged_scores(cams, classes, bg_scores, half)
-    refined = _refine(images, scores.flatten(1, 2), dilations, num_iters)
-    refined = F.interpolate(refined, (height, width), mode='bilinear', align_corners=False)
-    return refined.unflatten(1, scores.shape[1:3])
+    if refine is not None:
+        scores = refine(images, scores, None)
+    maps = F.interpolate(
+        scores.flatten(1, 2), (height, width), mode='bilinear', align_corners=False
+    )
+    return maps.unflatten(1, scores.shape[1:3])
 
 
 @torch.no_grad()
@@ -84,16 +76,16 @@ def affinity_route_scores(
     boxes: Boxes | None = None,
     *,
     grid: tuple[int, int],
+    refine: Refine | None = None,
     radius: int = 8,
     bg_scores: Sequence[float] = BG_SCORES,
-    num_iters: int = 10,
-    dilations: Sequence[int] = DILATIONS,
+    exponent: float = EXPONENT,
+    eps: float = EPS,
 ) -> Tensor:
     """Spread class activation maps along affinities, then refine them inside the valid boxes.
 
     Maps on the affinity's grid, softmax over background and tagged classes, one propagation,
-    full size, then pixel-adaptive refinement of each box at half its size, whose weights all
-    maps of an image share.
+    full size, then refinement of each box at half its size.
 
     Source: Ru et al., CVPR 2022, Secs. 3.3 and 3.4, https://arxiv.org/abs/2203.02664, and its
     published code.
@@ -102,10 +94,13 @@ def affinity_route_scores(
         boxes: Valid boxes (top, left, bottom, right), integers on the CPU; the whole images by
             default.
         grid: Height and width of the affinity's grid, in cells.
+        refine: Called with images and scores of half size, each at the top left of its plane, and
+            their sizes, as :func:`mmwsss.models.refiners.refine_scores` is; without it nothing is
+            refined.
         radius: Of the square in which maps spread, in cells.
         bg_scores: Constants that the maps compete with, low first.
-        num_iters: Of the refinement; 10 on VOC, 15 on COCO; 0 leaves it out.
-        dilations: Of the refinement, in pixels of the half size.
+        exponent: Of the affinities, see :func:`propagate_maps`.
+        eps: Added to the sum of the affinities.
 
     Shapes:
         images: ``(N, 3, H, W)`` float RGB in [0, 1].
@@ -129,16 +124,17 @@ def affinity_route_scores(
     size = (images.shape[2], images.shape[3])
     boxes = [(0, 0, *size)] * len(images) if boxes is None else boxes
     scores = tagged_scores(cams, classes, bg_scores, grid)
-    maps = propagate_maps(scores.flatten(1, 2), affinity, radius)
+    maps = propagate_maps(scores.flatten(1, 2), affinity, radius, exponent=exponent, eps=eps)
     maps = F.interpolate(maps, size, mode='bilinear', align_corners=False)
 
     # each box at half its size in the corner of a plane that holds the largest
     sizes = [(max(1, (b - t) // SHRINK), max(1, (r - x) // SHRINK)) for t, x, b, r in boxes]
     small = [(0, 0, *half) for half in sizes]
     plane = (max(half[0] for half in sizes), max(half[1] for half in sizes))
-    images = resize_boxes(images.float(), boxes, small, plane)
     maps = resize_boxes(maps, boxes, small, plane, align_corners=True)
-    maps = _refine(images, maps, dilations, num_iters, sizes=sizes)
+    if refine is not None:
+        images = resize_boxes(images.float(), boxes, small, plane)
+        maps = refine(images, maps.unflatten(1, scores.shape[1:3]), sizes).flatten(1, 2)
     maps = resize_boxes(maps, small, boxes, size)
     maps *= valid_mask(torch.tensor(boxes).to(maps.device, non_blocking=True), size)
     return maps.unflatten(1, scores.shape[1:3])

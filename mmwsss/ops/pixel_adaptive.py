@@ -10,6 +10,7 @@ from torch import Tensor
 
 SOFTNESS = 0.3  # of both kernels, in standard deviations
 POSITION_WEIGHT = 0.01
+PAMR_SOFTNESS = 0.1
 EPS = 1e-8
 Sizes = Sequence[Sequence[int]]
 AROUND = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
@@ -49,29 +50,64 @@ def _neighbors(
             yield padded[:, :, top : top + height, left : left + width]
 
 
-def _position_weights(dilations: Sequence[int]) -> list[float]:
+def _position_weights(dilations: Sequence[int], softness: float, weight: float) -> list[float]:
     """Return the share of each neighbour that its distance alone gives it."""
     distances = torch.tensor(
         [d * (dy * dy + dx * dx) ** 0.5 for d in dilations for dy, dx in AROUND],
         dtype=torch.float64,
     )
-    scaled = distances / (distances.std() + EPS) / SOFTNESS
-    return torch.softmax(-scaled.square(), dim=0).mul_(POSITION_WEIGHT).tolist()
+    scaled = distances / (distances.std() + EPS) / softness
+    return torch.softmax(-scaled.square(), dim=0).mul_(weight).tolist()
+
+
+def _check_weights(name: str, images: Tensor, dilations: Sequence[int]) -> None:
+    if images.ndim != 4:
+        raise ValueError(f'{name}: images must be (N, 3, H, W), got {tuple(images.shape)}.')
+    if not dilations or min(dilations) < 1:
+        raise ValueError(f'{name}: dilations must be positive, got {tuple(dilations)}.')
+
+
+def _deviation(views: Sequence[Tensor], like: Tensor) -> Tensor:
+    """Return the unbiased standard deviation over views of one shape."""
+    mean = torch.zeros_like(like)
+    for view in views:
+        mean.add_(view, alpha=1 / len(views))
+    std = torch.zeros_like(like)
+    for view in views:
+        difference = view - mean
+        std.addcmul_(difference, difference)
+    return std.div_(len(views) - 1).sqrt_()
+
+
+def _softmax_in_place(weights: Tensor) -> Tensor:
+    # nothing else here is as large
+    weights.sub_(weights.amax(dim=1, keepdim=True)).exp_()
+    return weights.div_(weights.sum(dim=1, keepdim=True))
 
 
 @torch.no_grad()
-def pixel_adaptive_weights(images: Tensor, dilations: Sequence[int]) -> Tensor:
+def pixel_adaptive_weights(
+    images: Tensor,
+    dilations: Sequence[int],
+    *,
+    w1: float | None = SOFTNESS,
+    w2: float = SOFTNESS,
+    w3: float = POSITION_WEIGHT,
+) -> Tensor:
     """Return the weight of every neighbour of every pixel.
 
-    A neighbour counts by its colour, ``softmax(-mean_c (|difference| / (std + 1e-8) / 0.3)^2)``
+    A neighbour counts by its colour, ``softmax(-mean_c (|difference| / (std + 1e-8) / w1)^2)``
     with the standard deviation of a channel over the neighbours, and a little by its distance,
-    0.01 times a softmax of the same form; the sum is 1.01. No gradient flows.
+    ``w3`` times a softmax of the same form with ``w2``; the sum is 1 + w3. No gradient flows.
 
     Source: Ru et al., CVPR 2022, Eqs. 8 and 9, https://arxiv.org/abs/2203.02664
 
     Args:
         dilations: Distances in pixels at which the 8 neighbours are taken; the border is
             replicated.
+        w1: Softness of the colour kernel, in standard deviations; None leaves the kernel out.
+        w2: Softness of the position kernel, in standard deviations.
+        w3: Weight of the position kernel; 0 leaves it out.
 
     Shapes:
         images: ``(N, 3, H, W)`` float in [0, 1].
@@ -86,34 +122,62 @@ def pixel_adaptive_weights(images: Tensor, dilations: Sequence[int]) -> Tensor:
         tensor([[0.1300, 0.2000, 0.0000, 0.1300],
                 [0.1300, 0.0000, 0.2000, 0.1300]])
     """
-    if images.ndim != 4:
-        raise ValueError(
-            f'pixel_adaptive_weights: images must be (N, 3, H, W), got {tuple(images.shape)}.'
-        )
-    if not dilations or min(dilations) < 1:
-        raise ValueError(
-            f'pixel_adaptive_weights: dilations must be positive, got {tuple(dilations)}.'
-        )
+    _check_weights('pixel_adaptive_weights', images, dilations)
     images = images.float()
     views = list(_neighbors(images, dilations))
-    mean = torch.zeros_like(images)
-    for view in views:
-        mean.add_(view, alpha=1 / len(views))
-    std = torch.zeros_like(images)
-    for view in views:
-        difference = view - mean
-        std.addcmul_(difference, difference)
-    std.div_(len(views) - 1).sqrt_()
-    factor = std.add_(EPS).mul_(SOFTNESS).square_().mul_(-images.shape[1]).reciprocal_()
+    weights = images.new_zeros(len(images), len(views), *images.shape[2:])
+    if w1 is not None:
+        factor = _deviation(views, images).add_(EPS).mul_(w1).square_()
+        factor.mul_(-images.shape[1]).reciprocal_()
+        for k, view in enumerate(views):
+            torch.sum((view - images).square_().mul_(factor), dim=1, out=weights[:, k])
+        _softmax_in_place(weights)
+    if w3:
+        for k, share in enumerate(_position_weights(dilations, w2, w3)):
+            weights[:, k].add_(share)
+    return weights
+
+
+@torch.no_grad()
+def pixel_adaptive_mask_weights(
+    images: Tensor, dilations: Sequence[int], *, softness: float = PAMR_SOFTNESS
+) -> Tensor:
+    """Return the weights of pixel-adaptive mask refinement (PAMR), for every neighbour.
+
+    ``softmax(-mean_c |difference| / (1e-8 + softness * std))``, the standard deviation of a
+    channel over the neighbours and, once for each dilation, the pixel itself. The sum is 1. No
+    gradient flows.
+
+    Source: Araslanov and Roth, CVPR 2020, https://arxiv.org/abs/2005.08104, with the
+    softness of its published code
+
+    Args:
+        dilations: Distances in pixels at which the 8 neighbours are taken; the border is
+            replicated.
+        softness: Of the kernel, in standard deviations.
+
+    Shapes:
+        images: ``(N, 3, H, W)`` float; a factor on all colours changes nothing.
+        returns: ``(N, 8 * len(dilations), H, W)`` float32.
+
+    Raises:
+        ValueError: ``images`` has not four dimensions, or a dilation is not positive.
+
+    Example:
+        >>> image = torch.tensor([0., 0., 1., 1.]).expand(1, 3, 1, 4)
+        >>> pixel_adaptive_mask_weights(image, [1])[0, 3:5, 0].round(decimals=2)
+        tensor([[0.1200, 0.2000, 0.0000, 0.1200],
+                [0.1200, 0.0000, 0.2000, 0.1200]])
+    """
+    _check_weights('pixel_adaptive_mask_weights', images, dilations)
+    images = images.float()
+    views = list(_neighbors(images, dilations))
+    deviation = _deviation([*views, *(images for _ in dilations)], images)
+    factor = deviation.mul_(softness).add_(EPS).mul_(-images.shape[1]).reciprocal_()
     weights = images.new_empty(len(images), len(views), *images.shape[2:])
     for k, view in enumerate(views):
-        torch.sum((view - images).square_().mul_(factor), dim=1, out=weights[:, k])
-    # a softmax in place: nothing else here is as large
-    weights.sub_(weights.amax(dim=1, keepdim=True)).exp_()
-    weights.div_(weights.sum(dim=1, keepdim=True))
-    for k, share in enumerate(_position_weights(dilations)):
-        weights[:, k].add_(share)
-    return weights
+        torch.sum((view - images).abs_().mul_(factor), dim=1, out=weights[:, k])
+    return _softmax_in_place(weights)
 
 
 @torch.no_grad()
@@ -139,7 +203,8 @@ def pixel_adaptive_refine(
 
     Shapes:
         maps: ``(N, C, H, W)`` float.
-        weights: ``(N, 8 * len(dilations), H, W)`` of :func:`pixel_adaptive_weights`.
+        weights: ``(N, 8 * len(dilations), H, W)`` of :func:`pixel_adaptive_weights` or
+            :func:`pixel_adaptive_mask_weights`.
         returns: ``(N, C, H, W)`` float32; no gradient flows.
 
     Raises:

@@ -72,7 +72,7 @@ def pixel_correlation(keys: Tensor, maps: Tensor, *, max_elements: int = 2**27) 
     P x P matrix an image is alive, and less where ``max_elements`` says so; the numbers do
     not depend on it.
 
-    Source: Wang et al., CVPR 2020, Eq. 9, https://arxiv.org/abs/2004.04581
+    Source: Wang et al., CVPR 2020, Eqs. 5 and 6, https://arxiv.org/abs/2004.04581
 
     Args:
         max_elements: Most elements of the affinity that exist at one time, over the batch;

@@ -179,7 +179,7 @@ def test_masks_of_some_photographs_are_those_that_are_evaluated(tmp_path):
     test = config_of(tmp_path, 'seam').test_dataloader.dataset
     found = DATASETS.build(test)
     assert [item['data_samples'].gt_sem_seg.shape for item in found] == [(60, 90), (144, 108)]
-    assert config_of(tmp_path, 'seam').test_evaluator[0].type == 'MaskMetric'
+    assert config_of(tmp_path, 'seam').test_evaluator.metrics[0].type == 'MaskMetric'
 
 
 def test_writing_again_touches_no_file(folder):

@@ -35,7 +35,7 @@ STAGES['semformer_deit-s_voc'] = f'caae {SEMFORMER.format("labels ")}'
 STAGES['semformer_deit-tiny_emblems'] = (
     f'data cam cam_maps caae {SEMFORMER.format("par_maps labels classifier ")}'
 )
-STAGES['afa_mit-b1_voc'] = AFA.format('')
+STAGES['afa_mit-b1_voc'] = STAGES['afa_mit-b1_coco'] = AFA.format('')
 STAGES['afa_mit-tiny_emblems'] = f'data classifier cam cam_maps {AFA.format("afa_maps par_maps ")}'
 STAGES['apc_vit-b_voc'] = APC.format('')
 STAGES['apc_vit-tiny_emblems'] = f'data cam {APC.format("apc_maps par_maps ")}'

@@ -11,8 +11,16 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from mmwsss.models import CAMTTAModel, CRFTTAModel, ScaleMaxTTAModel
+from mmwsss.models.segmentors.afa_labels import eight_bit_images
 from mmwsss.models.segmentors.crf_prediction import original_image
-from mmwsss.ops import normalize_cam
+from mmwsss.ops import (
+    affinity_route_scores,
+    cam_route_scores,
+    min_max_norm,
+    normalize_cam,
+    pad_tags,
+    tagged_labels,
+)
 from tests.weak_data import make_image, save_image
 
 pytestmark = pytest.mark.stack
@@ -42,7 +50,8 @@ def cfg(repo):
     cfg.backbone.update(embed_dims=8, num_heads=[1, 2, 2, 4], strides=[4, 2, 2, 1])
     cfg.cam_head.update(in_channels=32, num_classes=4, pooling='gmp', pool_on='features')
     cfg.update(cam_scales=(1.0, 0.5, 1.5), radius=4)
-    cfg.test_cfg.update(bg_score=0.45)
+    # those of the public model
+    cfg.test_cfg.update(bg_score=0.45, spread_bg_score=0.35)
     cfg.decode_head.update(in_channels=[8, 16, 16, 32], channels=8, num_classes=4)
     return cfg
 
@@ -180,7 +189,7 @@ def test_small_images_have_small_views_all_the_same(build):
 
 
 def test_maps_spread_where_the_affinity_says(build):
-    model = build(dict(output='affinity_cam', bg_score=0.5), radius=1)
+    model = build(dict(output='affinity_cam', spread_bg_score=0.5), radius=1)
     cams = torch.zeros(1, 3, 1, 4)
     cams[0, 1] = torch.tensor([1.0, 0, 0, 0])
     links = torch.eye(4)
@@ -197,7 +206,7 @@ def test_maps_spread_where_the_affinity_says(build):
 # predictions
 
 
-@pytest.mark.parametrize('output', ['seg', 'cam', 'affinity_cam'])
+@pytest.mark.parametrize('output', ['seg', 'cam', 'affinity_cam', 'cam_label', 'affinity_label'])
 def test_predictions_have_the_size_of_the_original_image(build, output):
     model = build(dict(output=output))
     data_samples = samples()
@@ -214,7 +223,7 @@ def test_predictions_have_the_size_of_the_original_image(build, output):
         assert found[1].cams.data.shape == (3, 21, 30)
         # the third class has no tag
         assert all((s.pred_sem_seg.data < 3).all() for s in found)
-        assert set(found[1].pred_sem_seg.data.unique().tolist()) > {0}
+        assert set(found[1].pred_sem_seg.data.unique().tolist()) & {1, 2}
 
 
 def test_predicted_maps_are_those_of_training(build):
@@ -233,7 +242,10 @@ def test_affinity_cam_spreads_the_maps_of_predicted_classes_without_tags(build):
     with torch.no_grad():
         sample = model(x, None, mode='predict')[0]
         assert (sample.pred_score == 0.5).all()
-        cams, affinity, grid = model.multi_scale_cams(x)
+        cams = model.multi_scale_cams(x).cams
+        # at the scale of the image, not at the largest
+        outputs = model(x, mode='tensor')
+        affinity, grid = outputs['attn_pred'], tuple(outputs['cam'].shape[2:])
         cams = (cams - cams.amin((2, 3), True)) / (
             cams.amax((2, 3), True) - cams.amin((2, 3), True) + 1e-5
         )
@@ -241,6 +253,54 @@ def test_affinity_cam_spreads_the_maps_of_predicted_classes_without_tags(build):
     expected = F.interpolate(spread, SIZE, mode='bilinear')[0]
     torch.testing.assert_close(sample.seg_logits.data, expected)
     torch.testing.assert_close(sample.cams.data, expected[1:])
+
+
+@pytest.mark.parametrize('data', ['voc', 'coco'])
+def test_spread_maps_have_the_published_background_score(repo, data):
+    cfg = Config.fromfile(repo / f'configs/afa/afa_mit-b1_{data}.py').model.test_cfg
+    assert (cfg.bg_score, cfg.spread_bg_score) == (0.45, 0.35)
+
+
+@pytest.mark.parametrize(('output', 'bg_score'), [('cam_label', 0.4), ('affinity_label', 0.3)])
+def test_labels_are_those_of_training_with_one_background_score(build, output, bg_score):
+    model = build(dict(output=output, bg_score=0.4, spread_bg_score=0.3))
+    x, data_samples = images(), samples()
+    with torch.no_grad():
+        found = model(x, data_samples, mode='predict')
+        cams, affinity, grid = model.multi_scale_cams(x)
+    preprocessor = model.data_preprocessor
+    rgb = eight_bit_images(x, preprocessor.mean, preprocessor.std) / 255
+    classes = pad_tags([torch.tensor([0]), torch.tensor([0, 1])])
+    settings = dict(refine=model.refine, bg_scores=[bg_score])
+    cams = min_max_norm(cams)
+    if output == 'cam_label':
+        scores = cam_route_scores(rgb, cams, classes, **settings)
+    else:
+        settings.update(grid=grid, radius=model.radius)
+        scores = affinity_route_scores(rgb, cams, affinity, classes, **settings)
+    for sample, labels in zip(found, tagged_labels(scores, classes), strict=True):
+        assert torch.equal(sample.pred_sem_seg.data[0], labels.long())
+
+
+@pytest.mark.parametrize('refiner', ['PAR', 'PAMR', 'DenseCRF'])
+def test_labels_follow_the_refiner(build, refiner):
+    torch.manual_seed(3)
+    x = images()
+    found = []
+    for cfg in (None, dict(type=refiner, num_iters=2)):
+        model = build(dict(output='cam_label'), refiner=cfg)
+        with torch.no_grad():
+            found.append(model(x, samples(), mode='predict')[1].pred_sem_seg.data)
+    assert not torch.equal(*found)
+
+
+def test_exponent_of_the_affinity(build):
+    x, found = images(1), []
+    for exponent in (2.0, 4.0):
+        model = build(dict(output='affinity_cam'), spread_exponent=exponent)
+        with torch.no_grad():
+            found.append(model(x, samples(1), mode='predict')[0].seg_logits.data)
+    assert not torch.allclose(*found)
 
 
 def test_affinity_cam_needs_tags_or_leave_to_go_without(build):

@@ -20,6 +20,7 @@ from torch import nn
 from mmwsss.models import ScaleMaxTTAModel
 from mmwsss.models.converters import published_to_afa
 from mmwsss.models.segmentors.afa_labels import (
+    Spreading,
     eight_bit_images,
     known_images,
     phase_of,
@@ -135,7 +136,7 @@ def test_multi_scale_cams(afa, shared):
 def test_spread_cams(afa, monkeypatch):
     data, settings = load('pseudo_labels')
     for bg_score, key in (('l', 'low_thre'), ('h', 'high_thre')):
-        monkeypatch.setitem(afa.test_cfg, 'bg_score', settings[key])
+        monkeypatch.setitem(afa.test_cfg, 'spread_bg_score', settings[key])
         spread = afa.spread_cams(data['cams'], data['aff_mat'], (12, 9), data['cls_labels'])
         torch.testing.assert_close(spread, data[f'aff_cam_{bg_score}'], **TOLERANCE)
 
@@ -165,7 +166,7 @@ def test_multi_scale_segmentation(afa, monkeypatch):
 
 # a whole step of training
 
-COCO = dict(warmup_iters=5000, switch_iters=15000, pairs_from='affinity', par_iters=15)
+COCO = dict(warmup_iters=5000, switch_iters=15000, pairs_from='affinity', num_iters=15)
 STEPS = {
     'step1000': (1000, {}, 8),
     'step3000': (3000, {}, 8),
@@ -196,7 +197,9 @@ def train(afa, step, monkeypatch):
 
     def train(iteration, train_cfg=None, radius=8):
         monkeypatch.setattr(afa, 'radius', radius)
-        for key, value in (train_cfg or {}).items():
+        settings = dict(train_cfg or {})
+        monkeypatch.setattr(afa.refiner, 'num_iters', settings.pop('num_iters', 10))
+        for key, value in settings.items():
             monkeypatch.setitem(afa.train_cfg, key, value)
         MessageHub.get_current_instance().update_info('iter', iteration)
         afa.zero_grad()
@@ -233,7 +236,7 @@ def test_images_are_cut_to_8_bits(afa, step):
         (COCO, 8, 'coco_refined_pseudo_label', 'coco_refined_aff_label'),
     ],
 )
-def test_pseudo_masks_of_a_step(afa, step, train_cfg, radius, cam, affinity):
+def test_pseudo_masks_of_a_step(afa, step, monkeypatch, train_cfg, radius, cam, affinity):
     data, samples, _ = step
     cfg = {**afa.train_cfg, **train_cfg}
     known = known_images(data['step_images_u8'].float(), samples, data['step_cls_labels'])
@@ -241,7 +244,15 @@ def test_pseudo_masks_of_a_step(afa, step, train_cfg, radius, cam, affinity):
     cams = min_max_norm(found.cams)
     torch.testing.assert_close(cams[..., 2::4, 2::4], data['step_cams_sub'], **TOLERANCE)
     plain = threshold_labels(cams, known.classes, cfg['bg_scores'], known.valid)
-    masks = pseudo_masks(known, found, ('cam', 'affinity'), radius, cfg)
+    monkeypatch.setattr(afa.refiner, 'num_iters', cfg.get('num_iters', 10))
+    masks = pseudo_masks(
+        known,
+        found,
+        ('cam', 'affinity'),
+        afa.refine,
+        spreading=Spreading(radius, 2.0, 0.1),
+        bg_scores=cfg['bg_scores'],
+    )
     names = {'step_pseudo_label': plain, cam: masks['cam'], affinity: masks['affinity']}
     for name, labels in names.items():
         wrong = (labels != data[name]).flatten(1).sum(dim=1)

@@ -26,7 +26,8 @@ def cfg(repo):
     cfg.cam_head.update(in_channels=16, num_classes=4)
     cfg.decode_head.update(in_channels=[8, 16, 16, 16], channels=8, num_classes=4)
     cfg.update(cam_scales=(1.0, 0.5, 1.5), radius=3)
-    cfg.train_cfg.update(warmup_iters=5, switch_iters=30, par_iters=2, par_dilations=(1, 4))
+    cfg.train_cfg.update(warmup_iters=5, switch_iters=30)
+    cfg.refiner.update(num_iters=2, dilations=(1, 4))
     return cfg
 
 
@@ -72,9 +73,9 @@ def spy(monkeypatch, *names):
     for name in names:
         function = getattr(afa_module, name)
 
-        def noting(*args, name=name, function=function):
+        def noting(*args, name=name, function=function, **kwargs):
             calls.append((name, *args))
-            return function(*args)
+            return function(*args, **kwargs)
 
         monkeypatch.setattr(afa_module, name, noting)
     return calls
@@ -118,7 +119,7 @@ def test_labels_that_are_made(build, monkeypatch, iteration, options, routes):
 def test_each_loss_gets_the_masks_of_its_route(
     build, monkeypatch, options, iteration, segmentation, pairs
 ):
-    def pseudo_masks(known, found, routes, radius, cfg):
+    def pseudo_masks(known, found, routes, refine, **settings):
         places = dict(cam=1, affinity=2)
         return {r: torch.full((2, *SIZE), places[r], dtype=torch.uint8) for r in routes}
 
@@ -272,7 +273,7 @@ def test_several_losses_of_the_decoder_are_summed(build):
 @pytest.mark.parametrize(
     'options',
     [
-        'loss_affinity=None train_cfg.par_iters=0 loss_reg=None',
+        'loss_affinity=None refiner=None loss_reg=None',
         'loss_affinity=None loss_reg=None',
         'loss_reg=None',
         'train_cfg.switch_iters=600 loss_reg=None',
@@ -301,8 +302,9 @@ def test_options_of_the_page_train(build, repo, options):
         ),
         ('train_cfg.bg_scores=0.5,0.5', r'bg_scores must be a low and a higher.*got \[0.5, 0.5\]'),
         ('train_cfg.bg_scores=0.5', 'bg_scores must be a low and a higher.*got 0.5'),
-        ('train_cfg.par_iters=-1', 'par_iters must be at least 0.*got -1'),
-        ('train_cfg.par_dilations=[0,1]', r'par_dilations must be positive, got \(0, 1\)'),
+        ('refiner.num_iters=0', 'PAR: num_iters must be at least 1, got 0'),
+        ('spread_exponent=0', 'spread_exponent must be positive.*got 0 and 0.1'),
+        ('spread_eps=-1', 'spread_eps not negative, got 2.0 and -1'),
         ('data_preprocessor.mean=None', 'data_preprocessor must normalise'),
     ],
 )

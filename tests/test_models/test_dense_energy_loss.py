@@ -126,7 +126,7 @@ def test_module_gates_by_confidence_at_half_size():
     inputs = make_module_inputs()
     inputs['labels'][:, ::3] = 255
     logits = inputs['logits'].requires_grad_()
-    grad = torch.autograd.grad(DenseEnergyLoss(2.0)(**inputs), logits)
+    grad = torch.autograd.grad(DenseEnergyLoss(2.0, reference_size=None)(**inputs), logits)
     small = F.avg_pool2d(logits.softmax(dim=1), 2)
     gate = 1 - small.detach().amax(dim=1, keepdim=True)
     gate[inputs['labels'][:, None, ::2, ::2] == 255] = 1
@@ -138,7 +138,7 @@ def test_module_gates_by_confidence_at_half_size():
 def test_logits_may_be_smaller_than_the_images():
     inputs = make_module_inputs()
     inputs['logits'] = torch.randn(2, 3, 2, 3, requires_grad=True)
-    loss = MODELS.build(dict(type='DenseEnergyLoss'))(**inputs)
+    loss = MODELS.build(dict(type='DenseEnergyLoss', reference_size=None))(**inputs)
     loss.backward()
     assert -1e-2 < loss.item() < 0
     assert inputs['logits'].grad.abs().sum() > 0
@@ -153,6 +153,37 @@ def test_takes_the_pseudo_masks_and_boxes_of_afa():
     inputs.update(labels=inputs['labels'].to(torch.uint8), valid=valid_mask(boxes, (8, 12)))
     loss = MODELS.build(dict(type='DenseEnergyLoss', loss_weight=1e-9))(**inputs)
     torch.testing.assert_close(loss, 1e-9 * expected, rtol=1e-6, atol=0)
+
+
+def enlarged(inputs, factor):
+    """Repeat every pixel, and leave the logits as they are."""
+    out = dict(inputs)
+    for name in ('images', 'labels', 'valid'):
+        out[name] = inputs[name].repeat_interleave(factor, -1).repeat_interleave(factor, -2)
+    return out
+
+
+def test_weight_does_not_depend_on_the_size():
+    inputs, found = make_module_inputs(), []
+    for factor in (4, 8):
+        logits = inputs['logits'].clone().requires_grad_()
+        loss = DenseEnergyLoss(1.0)(**enlarged(dict(inputs, logits=logits), factor))
+        found.append((loss.detach(), *torch.autograd.grad(loss, logits)))
+    # the sum over all pairs grows 16 times
+    (small, small_grad), (large, large_grad) = found
+    assert 0.7 < large / small < 1.4
+    assert 0.7 < large_grad.norm() / small_grad.norm() < 1.4
+
+
+def test_at_the_reference_size_it_is_the_sum():
+    inputs = make_module_inputs()
+    inputs = {name: x[..., :8] for name, x in inputs.items()}
+    assert torch.equal(
+        DenseEnergyLoss(reference_size=8)(**inputs), DenseEnergyLoss(reference_size=None)(**inputs)
+    )
+    assert DenseEnergyLoss().reference_size == 512
+    with pytest.raises(ValueError, match='reference_size must be positive or None, got 0'):
+        DenseEnergyLoss(reference_size=0)
 
 
 @pytest.mark.parametrize('name', ['sigma_rgb', 'sigma_xy', 'scale'])

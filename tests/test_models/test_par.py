@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
 
-from mmwsss.models import PAR
+from mmwsss.models import PAMR, PAR, DenseCRF
+from mmwsss.models.refiners import refine_scores
+from mmwsss.ops import pixel_adaptive_mask_weights, pixel_adaptive_weights, resize_boxes
 
 REFERENCE = Path(__file__).parents[1] / 'data/reference/afa/par.npz'
 
@@ -82,6 +84,60 @@ def test_edges_of_the_image_hold():
 def test_wrong_settings(settings, message):
     with pytest.raises(ValueError, match=f'PAR: {message}'):
         PAR(**settings)
+
+
+@pytest.mark.parametrize(
+    'settings',
+    [dict(w1=0), dict(w2=0), dict(w3=-1), dict(w1=None, w3=0)],
+)
+def test_kernels_are_checked(settings):
+    with pytest.raises(ValueError, match='PAR: w1 .* and w2 must be positive'):
+        PAR(**settings)
+
+
+def test_kernels_of_par_are_those_of_its_settings():
+    images = torch.rand(1, 3, 6, 7)
+    par = PAR(2, (1, 2), w1=0.5, w2=0.7, w3=0.2)
+    expected = pixel_adaptive_weights(images, (1, 2), w1=0.5, w2=0.7, w3=0.2)
+    assert torch.equal(par.weights(images), expected)
+
+
+def test_pamr_is_par_with_its_own_weights():
+    images, cams = torch.rand(2, 3, 9, 7), torch.rand(2, 4, 3, 5)
+    pamr = MODELS.build(dict(type='PAMR', num_iters=2, dilations=(1, 2)))
+    weights = pixel_adaptive_mask_weights(images, (1, 2))
+    assert torch.equal(pamr(images, cams), pamr.refine(weights, cams))
+    assert not torch.allclose(pamr(images, cams), PAR(2, (1, 2))(images, cams))
+    with pytest.raises(ValueError, match='PAMR: softness must be positive, got 0'):
+        PAMR(softness=0)
+    with pytest.raises(ValueError, match='PAMR: num_iters must be at least 1, got 0'):
+        PAMR(0)
+
+
+# any refiner on the scores of a batch
+
+SIZES = [(6, 9), (8, 5)]
+
+
+@pytest.mark.parametrize(
+    'refiner',
+    [PAR(2, (1, 2)), PAMR(2, (1, 2)), DenseCRF(num_iters=2)],
+    ids=lambda r: type(r).__name__,
+)
+@pytest.mark.parametrize('sizes', [None, SIZES])
+def test_a_batch_of_scores_is_each_image_and_each_set_alone(refiner, sizes):
+    boxes = [(0, 0, *size) for size in SIZES]
+    images = resize_boxes(torch.rand(2, 3, 8, 9), boxes, boxes, (8, 9))
+    scores = torch.rand(2, 2, 3, 8, 9).softmax(dim=2)
+    out = refine_scores(refiner, images, scores, sizes)
+    for i, (height, width) in enumerate(sizes or [(8, 9)] * 2):
+        image = images[i : i + 1, :, :height, :width]
+        if isinstance(refiner, DenseCRF):
+            image = (255 * image).round().to(torch.uint8)
+        for b in range(2):
+            alone = refiner(image, scores[i, b, None, :, :height, :width])
+            found = out[i, b, None, :, :height, :width]
+            torch.testing.assert_close(found, alone, rtol=1e-4, atol=1e-5)
 
 
 def test_refuses_maps_of_other_images():

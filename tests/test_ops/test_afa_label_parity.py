@@ -1,5 +1,6 @@
 """AFA's pseudo labels against the numbers of the published implementation."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mmwsss.models import PAR
+from mmwsss.models.refiners import refine_scores
 from mmwsss.ops import (
     affinity_route_scores,
     cam_route_scores,
@@ -25,6 +28,7 @@ TOLERANCE = dict(rtol=1e-3, atol=1e-4)
 REFINED = dict(rtol=1e-4, atol=1e-5)
 LOW, HIGH, SINGLE, RADIUS = 0.35, 0.55, 0.45, 8
 SIZE, GRID = (128, 96), (12, 9)
+REFINE = partial(refine_scores, PAR())
 
 
 def load(name):
@@ -52,13 +56,13 @@ def data():
 
 @pytest.fixture(scope='module')
 def cam_route(data):
-    return cam_route_scores(data['images'], data['cams'], data['classes'])
+    return cam_route_scores(data['images'], data['cams'], data['classes'], REFINE)
 
 
 @pytest.fixture(scope='module')
 def affinity_route(data):
     inputs = (data[key] for key in ('images', 'cams', 'aff_mat', 'classes'))
-    return affinity_route_scores(*inputs, data['boxes'].tolist(), grid=GRID)
+    return affinity_route_scores(*inputs, data['boxes'].tolist(), grid=GRID, refine=REFINE)
 
 
 def assert_labels(labels, expected, allowed=8):

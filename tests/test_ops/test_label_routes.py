@@ -1,10 +1,13 @@
 """Both routes of a batch against one image after the other, and what must not matter."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from mmwsss.models import PAR
+from mmwsss.models.refiners import refine_scores
 from mmwsss.ops import (
     affinity_route_scores,
     cam_route_scores,
@@ -18,7 +21,8 @@ from tests.host_reads import NoHostReads
 SIZE, GRID = (24, 33), (3, 4)
 TAGS = [[1, 4], [], [0, 2, 3], [2]]
 BOXES = [(0, 0, 24, 33), (3, 0, 24, 20), (5, 7, 18, 8), (0, 1, 23, 33)]
-SETTINGS = dict(bg_scores=(0.3, 0.6), num_iters=2, dilations=(1, 4))
+PAR_SETTINGS = dict(num_iters=2, dilations=(1, 4))
+SETTINGS = dict(bg_scores=(0.3, 0.6), refine=partial(refine_scores, PAR(**PAR_SETTINGS)))
 
 
 def make_batch():
@@ -44,7 +48,7 @@ def stack(cams, tags, score):
 def refine(image, scores):
     """Refine at half size; both have a batch of one."""
     half = [max(1, side // 2) for side in image.shape[2:]]
-    refined = PAR(SETTINGS['num_iters'], SETTINGS['dilations'])(resize(image, half), scores)
+    refined = PAR(**PAR_SETTINGS)(resize(image, half), scores)
     return resize(refined, image.shape[2:])[0]
 
 
@@ -133,9 +137,9 @@ def test_scores_are_in_single_precision_whatever_is_around(kind):
 
 
 @pytest.mark.parametrize('kind', ['cam', 'affinity'])
-def test_without_iterations_nothing_is_refined(kind, monkeypatch):
+def test_without_a_refiner_nothing_is_refined(kind, monkeypatch):
     batch = make_batch()
-    monkeypatch.setitem(SETTINGS, 'num_iters', 0)
+    monkeypatch.setitem(SETTINGS, 'refine', None)
     colourless = run(dict(batch, images=torch.zeros_like(batch['images'])), kind)
     assert torch.equal(run(batch, kind), colourless)
     if kind == 'cam':

@@ -2,8 +2,14 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from mmwsss.ops import pixel_adaptive_refine, pixel_adaptive_weights, resize_boxes
+from mmwsss.ops import (
+    pixel_adaptive_mask_weights,
+    pixel_adaptive_refine,
+    pixel_adaptive_weights,
+    resize_boxes,
+)
 from tests.large_tensors import LargeTensors
 
 AROUND = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
@@ -22,12 +28,12 @@ def gather(maps, dilations):
     return torch.stack(seen, dim=2)
 
 
-def plain_weights(images, dilations):
+def plain_weights(images, dilations, w1=0.3, w2=0.3, w3=0.01):
     seen = gather(images, dilations)
-    color = -(((seen - images[:, :, None]).abs() / (seen.std(2, keepdim=True) + 1e-8) / 0.3) ** 2)
+    color = -(((seen - images[:, :, None]).abs() / (seen.std(2, keepdim=True) + 1e-8) / w1) ** 2)
     far = torch.tensor([d * (dy**2 + dx**2) ** 0.5 for d in dilations for dy, dx in AROUND])
-    position = -((far / (far.std() + 1e-8) / 0.3) ** 2)
-    return color.mean(1).softmax(1) + 0.01 * position.softmax(0).view(1, -1, 1, 1)
+    position = -((far / (far.std() + 1e-8) / w2) ** 2)
+    return color.mean(1).softmax(1) + w3 * position.softmax(0).view(1, -1, 1, 1)
 
 
 @pytest.mark.parametrize('dilations', [(1,), (1, 2, 4), (3, 24)])
@@ -42,6 +48,48 @@ def test_follows_the_formula(size, dilations):
     torch.testing.assert_close(
         pixel_adaptive_refine(maps, weights, dilations, num_iters=3), expected
     )
+
+
+@pytest.mark.parametrize('settings', [dict(w1=0.7), dict(w2=1.5, w3=0.5), dict(w3=0.0)])
+def test_kernels_follow_their_settings(settings):
+    images = torch.rand(2, 3, 7, 9)
+    weights = pixel_adaptive_weights(images, (1, 3), **settings)
+    expected = plain_weights(images, (1, 3), **settings)
+    torch.testing.assert_close(weights, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_position_kernel_alone_is_the_same_everywhere():
+    both = pixel_adaptive_weights(torch.rand(1, 3, 4, 5), (1, 2), w3=0.5)
+    color = pixel_adaptive_weights(torch.rand(1, 3, 4, 5), (1, 2), w1=None, w3=0.5)
+    assert (color == color[:, :, :1, :1]).all()
+    torch.testing.assert_close(both.sum(1) - 1, color.sum(1))
+
+
+def plain_mask_weights(images, dilations):
+    """PAMR: differences by convolutions, deviations over neighbours and the pixel itself."""
+    seen, around = [], []
+    for d in dilations:
+        padded = F.pad(images, (d,) * 4, mode='replicate')
+        patches = F.unfold(padded, 3, dilation=d).view(*images.shape[:2], 9, *images.shape[2:])
+        around.append(patches)
+        seen.append(patches[:, :, [k for k in range(9) if k != 4]])
+    std = torch.cat(around, 2).std(2, keepdim=True)
+    difference = (torch.cat(seen, 2) - images[:, :, None]).abs()
+    return (-difference / (1e-8 + 0.1 * std)).mean(1).softmax(1)
+
+
+@pytest.mark.parametrize('dilations', [(1,), (1, 2, 4), (3, 24)])
+@pytest.mark.parametrize('size', [(7, 9), (1, 6)])
+def test_mask_refinement_follows_its_formula(size, dilations):
+    images, maps = torch.rand(2, 3, *size), torch.rand(2, 4, *size)
+    weights = pixel_adaptive_mask_weights(images, dilations)
+    expected = plain_mask_weights(images, dilations)
+    torch.testing.assert_close(weights, expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(weights.sum(1), torch.ones(2, *size))
+    refined = pixel_adaptive_refine(maps, weights, dilations, num_iters=3)
+    for _ in range(3):
+        maps = (gather(maps, dilations) * expected[:, None]).sum(2)
+    torch.testing.assert_close(refined, maps)
 
 
 def test_weights_of_a_pixel_sum_to_a_little_more_than_one():

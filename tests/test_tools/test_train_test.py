@@ -213,6 +213,13 @@ def test_out_prefers_the_evaluator_that_writes_masks():
     assert [e.get('output_dir') for e in cfg.test_evaluator] == [None, 'masks']
 
 
+def test_out_reaches_the_metrics_of_an_evaluator():
+    metrics = [dict(type='CAMMetric'), dict(type='MaskMetric')]
+    cfg = Config(dict(test_evaluator=dict(type='SegEvaluator', metrics=metrics)))
+    test.set_output(cfg, 'masks')
+    assert [e.get('output_dir') for e in cfg.test_evaluator.metrics] == [None, 'masks']
+
+
 def test_show_dir_paints_every_image(config, trained, tmp_path):
     painted = tmp_path / 'painted'
     run(test, config, trained / 'iter_4.pth', '--work-dir', tmp_path, '--show-dir', painted)
@@ -293,7 +300,7 @@ def data_set(kind):
         (
             test,
             ['CONFIG', 'BAD', '--out', 'x', '--cfg-options', 'test_evaluator.type=DumpResults'],
-            '--out needs an evaluator with output_dir',
+            '--out: writing masks needs a metric with output_dir, such as MaskMetric; this config',
         ),
     ],
 )

@@ -189,7 +189,7 @@ def plain_losses(model: AFA, inputs: Tensor, data_samples: list[SegDataSample]) 
     boxes = [sample.valid_box for sample in data_samples]
     tags = [sample.gt_label for sample in data_samples]
     found = dict(images=images, cams=cams, affinity=affinity, tags=tags, boxes=boxes, grid=grid)
-    iters = model.train_cfg.par_iters
+    iters = model.refiner.num_iters
     masks = {route: looped(found, route, iters, plain=True) for route in ('cam', 'affinity')}
     cfg, iteration = model.train_cfg, MessageHub.get_current_instance().get_info('iter')
     pairs = plain_pairs(masks['cam'], tuple(outputs['cam'].shape[2:]), model.radius)

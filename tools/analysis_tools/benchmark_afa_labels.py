@@ -15,6 +15,7 @@ from prettytable import PrettyTable
 from torch import Tensor
 
 from mmwsss.models import PAR
+from mmwsss.models.refiners import refine_scores
 from mmwsss.ops import (
     affinity_route_scores,
     cam_route_scores,
@@ -81,11 +82,12 @@ def make_batch(args: argparse.Namespace) -> dict:
 def batched(batch: dict, route: str, num_iters: int) -> Tensor:
     """Return the labels of a batch at once."""
     images, boxes, classes = batch['images'], batch['boxes'], pad_tags(batch['tags'])
+    refine = partial(refine_scores, PAR(num_iters))
     if route == 'cam':
-        scores = cam_route_scores(images, batch['cams'], classes, num_iters=num_iters)
+        scores = cam_route_scores(images, batch['cams'], classes, refine)
     else:
         inputs = images, batch['cams'], batch['affinity'], classes, boxes
-        scores = affinity_route_scores(*inputs, grid=batch['grid'], num_iters=num_iters)
+        scores = affinity_route_scores(*inputs, grid=batch['grid'], refine=refine)
     valid = valid_mask(torch.tensor(boxes), images.shape[2:]).to(images.device)
     return tagged_labels(scores, classes, valid)
 

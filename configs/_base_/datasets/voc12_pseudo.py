@@ -11,8 +11,9 @@ train_pipeline = [
     dict(type='RandomResize', scale=(500, 500), ratio_range=(0.5, 1.5), keep_ratio=True),
     dict(type='RandomFlip', prob=0.5),
     dict(type='JitterHSV', delta=10),
-    dict(type='RandomCrop', crop_size=(448, 448)),
-    dict(type='PackSegInputs'),
+    dict(type='CropWithValidBox', crop_size=(448, 448)),
+    # with the box, outside of which the preprocessor pads with the mean colour
+    dict(type='PackWeakInputs'),
 ]
 # one image alone, as init_model and inference_model take it
 test_pipeline = [dict(type='LoadImageChecked'), dict(type='PackSegInputs')]

@@ -47,10 +47,14 @@ model = dict(
         loss_decode=dict(type='BalancedCrossEntropyLoss', loss_weight=0.1),
     ),
     cam_scales=(1.0, 0.5, 1.5),
+    refiner=dict(type='PAR', num_iters=10),
     loss_affinity=dict(type='AffinityMatrixLoss', loss_weight=0.1),
     # 1e-7 of the energy itself, times 0.01
     loss_reg=dict(type='DenseEnergyLoss', loss_weight=1e-9),
-    train_cfg=dict(warmup_iters=2000, switch_iters=6000, bg_scores=(0.35, 0.55), par_iters=10),
-    test_cfg=dict(mode='whole', output='seg', bg_score=0.45, use_image_labels=True),
+    train_cfg=dict(warmup_iters=2000, switch_iters=6000, bg_scores=(0.35, 0.55)),
+    # scores of class activation maps and of spread ones are evaluated with
+    test_cfg=dict(
+        mode='whole', output='seg', bg_score=0.45, spread_bg_score=0.35, use_image_labels=True
+    ),
 )
 tta_model = dict(type='ScaleMaxTTAModel', scales=(1.0, 0.5, 0.75), long_side=512)

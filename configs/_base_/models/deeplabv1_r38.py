@@ -1,9 +1,10 @@
 """DeepLabV1 with a large field of view on ResNet38d, as SEAM and SemFormer retrain."""
 
-# statistics move little in 20,000 iterations, as published
-norm_cfg = dict(type='SyncBN', requires_grad=True, momentum=3e-4)
+# as published: statistics move, scale and shift are in no group of the optimiser
+norm_cfg = dict(type='SyncBN', requires_grad=False, momentum=3e-4)
 data_preprocessor = dict(
-    type='SegDataPreProcessor',
+    type='WeakDataPreProcessor',
+    pad_after_norm=True,
     mean=[123.675, 116.28, 103.53],
     std=[58.395, 57.12, 57.375],
     bgr_to_rgb=True,
@@ -29,6 +30,7 @@ model = dict(
         dropout_ratio=0.5,
         num_classes=21,
         norm_cfg=norm_cfg,
+        align_corners=True,
         loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True),
     ),
     test_cfg=dict(

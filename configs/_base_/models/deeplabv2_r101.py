@@ -1,7 +1,8 @@
 """DeepLabV2 (Chen et al., TPAMI 2018) on MMSeg's ResNet-101."""
 
 data_preprocessor = dict(
-    type='SegDataPreProcessor',
+    type='WeakDataPreProcessor',
+    pad_after_norm=True,
     mean=[123.675, 116.28, 103.53],
     std=[58.395, 57.12, 57.375],
     bgr_to_rgb=True,

@@ -228,7 +228,9 @@ def set_test_data(cfg: Config, data: OwnData, *, untagged: bool) -> None:
         extra.update(ann_file=data.masked, data_prefix=folders)
     pipeline = changed(cfg.test_dataloader.dataset.pipeline)
     cfg.test_dataloader.dataset = data.dataset(pipeline=pipeline, test_mode=True, **extra)
-    if masks is None and cfg.get('test_evaluator'):
+    evaluator = cfg.get('test_evaluator')
+    # none, or none that counts, stays so
+    if masks is None and evaluator and evaluator.get('metrics', True):
         cfg.test_evaluator = dict(type='MaskMetric', format_only=True)
     crf = cfg.model.get('test_cfg', {}).get('crf')
     if crf and crf.type == CRF:

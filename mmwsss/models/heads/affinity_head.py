@@ -40,7 +40,7 @@ class AffinityHead(BaseModule):
     inside one product, as ``sum_m w_m Q_m K_m^T`` is that of the weighted queries and the keys of
     all heads side by side, and none of them is held.
 
-    Source: Ru et al., CVPR 2022, Eq. 4, https://arxiv.org/abs/2203.02664
+    Source: Ru et al., CVPR 2022, Eq. 3, https://arxiv.org/abs/2203.02664
 
     Args:
         in_channels: Attention maps in all: heads times blocks.

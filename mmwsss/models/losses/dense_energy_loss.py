@@ -76,14 +76,18 @@ class DenseEnergyLoss(nn.Module):
     ECCV 2018, https://arxiv.org/abs/1803.09569
 
     Args:
-        loss_weight: Factor on the loss, which is a sum over all pairs of pixels.
+        loss_weight: Factor on the loss at the reference size.
         sigma_rgb: Standard deviation of colours in [0, 255].
         sigma_xy: Standard deviation of positions, pixels of the full size.
         scale: Size at which the loss is computed, relative to the images'.
         ignore_index: Label of pixels without one.
+        reference_size: Side S of a square image at which the loss is the sum over all pairs of
+            pixels that it is in the published code. One of H x W is multiplied by
+            (S^2 / (H W))^2, the ratio of the numbers of pairs, so that the weight beside a loss
+            that is a mean over pixels does not depend on the size. None leaves the sum as it is.
 
     Raises:
-        ValueError: a deviation or the scale is not positive.
+        ValueError: a deviation, the scale or the reference size is not positive.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class DenseEnergyLoss(nn.Module):
         sigma_xy: float = 100.0,
         scale: float = 0.5,
         ignore_index: int = 255,
+        reference_size: int | None = 512,
     ) -> None:
         super().__init__()
         if min(sigma_rgb, sigma_xy, scale) <= 0:
@@ -101,6 +106,11 @@ class DenseEnergyLoss(nn.Module):
                 'DenseEnergyLoss: sigma_rgb, sigma_xy and scale must be positive, got '
                 f'{sigma_rgb}, {sigma_xy} and {scale}.'
             )
+        if reference_size is not None and reference_size < 1:
+            raise ValueError(
+                f'DenseEnergyLoss: reference_size must be positive or None, got {reference_size}.'
+            )
+        self.reference_size = reference_size
         self.loss_weight = loss_weight
         self.sigma_rgb = sigma_rgb
         self.sigma_xy = sigma_xy
@@ -118,7 +128,8 @@ class DenseEnergyLoss(nn.Module):
             labels: ``(N, H, W)`` integer pseudo mask; only where it is ``ignore_index`` counts.
             valid: ``(N, 1, H, W)`` float, 0 or 1, where there is image and not padding.
         """
-        size = [max(1, int(length * self.scale)) for length in images.shape[2:]]
+        height, width = images.shape[2:]
+        size = [max(1, int(length * self.scale)) for length in (height, width)]
         probs = logits.float().softmax(dim=1)
         probs = F.interpolate(probs, size, mode='bilinear', align_corners=False)
         images = F.interpolate(images.float(), size)
@@ -132,4 +143,7 @@ class DenseEnergyLoss(nn.Module):
             sigma_rgb=self.sigma_rgb,
             sigma_xy=self.sigma_xy * self.scale,
         )
-        return self.loss_weight * loss
+        weight = self.loss_weight
+        if self.reference_size is not None:
+            weight *= (self.reference_size**2 / (height * width)) ** 2
+        return weight * loss

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 def equivariant_loss(cam: Tensor, other: Tensor, valid: Tensor | None = None) -> Tensor:
     """Mean absolute difference of the two branches' normalised maps (ER).
 
-    Source: Wang et al., CVPR 2020, Eq. 6, https://arxiv.org/abs/2004.04581
+    Source: Wang et al., CVPR 2020, Eq. 9, https://arxiv.org/abs/2004.04581
 
     Args:
         cam: Transformed maps of the image.
@@ -37,7 +37,7 @@ def equivariant_cross_loss(
 ) -> Tensor:
     """Distance of a refined map from the other branch's one-hot map, hardest elements only (ECR).
 
-    Source: Wang et al., CVPR 2020, Eq. 7 and Sec. 3.5, https://arxiv.org/abs/2004.04581
+    Source: Wang et al., CVPR 2020, Eq. 10 and Sec. 3.4, https://arxiv.org/abs/2004.04581
 
     Args:
         cam_rv: Refined, normalised, tagged maps.
@@ -68,7 +68,8 @@ def min_pooling_loss(cam_rv: Tensor, *, keep_ratio: float = 0.25) -> Tensor:
     """Push the weakest pixels of the refined maps to zero.
 
     Per pixel the largest foreground value, of these the smallest ``keep_ratio`` of an image,
-    rectified and averaged. Not in the paper, but in its published code.
+    rectified and averaged. Not in the paper, but in its published code, where a comment says that
+    it moves the best background score and not the best mIoU.
 
     Args:
         cam_rv: Refined maps times the image labels, not normalised.

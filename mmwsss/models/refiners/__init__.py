@@ -3,11 +3,14 @@
 from .cam_walk import CAMWalk
 from .dense_crf import DenseCRF
 from .limited_dense_crf import LimitedDenseCRF
+from .pamr import PAMR
 from .par import PAR
 from .pixel_correlation import FeatureCorrelation, PixelCorrelation
 from .random_walk import RandomWalk
+from .refine_scores import refine_scores
 
 __all__ = [
+    'PAMR',
     'PAR',
     'CAMWalk',
     'DenseCRF',
@@ -15,4 +18,5 @@ __all__ = [
     'LimitedDenseCRF',
     'PixelCorrelation',
     'RandomWalk',
+    'refine_scores',
 ]

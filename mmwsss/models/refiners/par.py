@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from mmwsss.ops import pixel_adaptive_refine, pixel_adaptive_weights
 
+Sizes = Sequence[Sequence[int]]
+
 
 @MODELS.register_module()
 class PAR(nn.Module):
@@ -20,21 +22,38 @@ class PAR(nn.Module):
     Args:
         num_iters: How often every map is averaged over its neighbours; 10 on VOC, 15 on COCO.
         dilations: Distances in pixels at which the 8 neighbours are taken.
+        w1: Softness of the colour kernel, in standard deviations; None leaves the kernel out.
+        w2: Softness of the position kernel, in standard deviations.
+        w3: Weight of the position kernel; 0 leaves it out.
 
     Raises:
-        ValueError: ``num_iters`` is not positive, or ``dilations`` are none or not positive.
+        ValueError: ``num_iters`` is not positive, ``dilations`` are none or not positive, or a
+            kernel's setting is out of range.
     """
 
     def __init__(
-        self, num_iters: int = 10, dilations: Sequence[int] = (1, 2, 4, 8, 12, 24)
+        self,
+        num_iters: int = 10,
+        dilations: Sequence[int] = (1, 2, 4, 8, 12, 24),
+        *,
+        w1: float | None = 0.3,
+        w2: float = 0.3,
+        w3: float = 0.01,
     ) -> None:
         super().__init__()
+        name = type(self).__name__
         if num_iters < 1:
-            raise ValueError(f'PAR: num_iters must be at least 1, got {num_iters}.')
+            raise ValueError(f'{name}: num_iters must be at least 1, got {num_iters}.')
         if not dilations or min(dilations) < 1:
-            raise ValueError(f'PAR: dilations must be positive, got {tuple(dilations)}.')
+            raise ValueError(f'{name}: dilations must be positive, got {tuple(dilations)}.')
+        if (w1 is not None and w1 <= 0) or w2 <= 0 or w3 < 0 or (w1 is None and not w3):
+            raise ValueError(
+                'PAR: w1 (or None) and w2 must be positive, w3 positive or 0, and one of the two '
+                f'kernels left, got {w1}, {w2} and {w3}.'
+            )
         self.num_iters = num_iters
         self.dilations = tuple(dilations)
+        self.w1, self.w2, self.w3 = w1, w2, w3
 
     def weights(self, images: Tensor) -> Tensor:
         """Return what depends on the images alone, for :meth:`refine`.
@@ -43,10 +62,14 @@ class PAR(nn.Module):
             images: ``(N, 3, H, W)`` float RGB in [0, 1].
             returns: ``(N, 8 * len(dilations), H, W)`` float32.
         """
-        return pixel_adaptive_weights(images, self.dilations)
+        return pixel_adaptive_weights(images, self.dilations, w1=self.w1, w2=self.w2, w3=self.w3)
 
-    def refine(self, weights: Tensor, cams: Tensor) -> Tensor:
+    def refine(self, weights: Tensor, cams: Tensor, sizes: Sizes | None = None) -> Tensor:
         """Refine maps with the weights of their images, resized to them first.
+
+        Args:
+            sizes: Of the images in their planes, see
+                :func:`~mmwsss.ops.pixel_adaptive_refine`.
 
         Shapes:
             weights: ``(N, 8 * len(dilations), H, W)`` of :meth:`weights`.
@@ -56,14 +79,19 @@ class PAR(nn.Module):
         size = weights.shape[2:]
         if cams.shape[2:] != size:
             cams = F.interpolate(cams.float(), size, mode='bilinear', align_corners=True)
-        return pixel_adaptive_refine(cams, weights, self.dilations, num_iters=self.num_iters)
+        return pixel_adaptive_refine(
+            cams, weights, self.dilations, num_iters=self.num_iters, sizes=sizes
+        )
 
-    def forward(self, images: Tensor, cams: Tensor) -> Tensor:
+    def forward(self, images: Tensor, cams: Tensor, sizes: Sizes | None = None) -> Tensor:
         """Refine the maps of a batch of images.
+
+        Args:
+            sizes: Of the images in their planes, whose border is repeated there.
 
         Shapes:
             images: ``(N, 3, H, W)`` float RGB in [0, 1].
             cams: ``(N, C, h, w)`` float.
             returns: ``(N, C, H, W)`` float32.
         """
-        return self.refine(self.weights(images), cams)
+        return self.refine(self.weights(images), cams, sizes)

@@ -8,6 +8,7 @@ from .cam_tta_model import CAMTTAModel
 from .class_aware_auto_encoder import ClassAwareAutoEncoder
 from .crf_encoder_decoder import CRFEncoderDecoder
 from .crf_tta_model import CRFTTAModel
+from .grad_cam_segmentor import GradCAMSegmentor
 from .irn_boundary import IRNBoundary
 from .scale_max_tta_model import ScaleMaxTTAModel
 from .seam import SEAM
@@ -24,6 +25,7 @@ __all__ = [
     'CRFEncoderDecoder',
     'CRFTTAModel',
     'ClassAwareAutoEncoder',
+    'GradCAMSegmentor',
     'IRNBoundary',
     'ScaleMaxTTAModel',
     'SemFormer',

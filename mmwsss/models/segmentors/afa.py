@@ -13,7 +13,8 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
+from mmwsss.models.refiners import refine_scores
+from mmwsss.models.segmentors.weak_segmentor import TEST_DEFAULTS, WeakSegmentor
 from mmwsss.models.utils import check_label_classes, image_labels
 from mmwsss.ops import (
     min_max_norm,
@@ -25,17 +26,22 @@ from mmwsss.ops import (
 
 from .afa_labels import (
     MultiScaleCAMs,
+    Spreading,
     check_train_cfg,
     decoder_loss,
     eight_bit_images,
     idle_loss,
     known_images,
+    label_scores,
     phase_of,
     pseudo_masks,
     training_iteration,
 )
+from .pair_maps import PairMaps
 
 MIN_SIDE = 32  # of a view: MiT reduces keys by blocks of 32 pixels
+# outputs of labels, and the route of each
+LABELS = dict(cam_label='cam', affinity_label='affinity')
 _resize = partial(F.interpolate, mode='bilinear', align_corners=False)
 
 
@@ -56,19 +62,25 @@ class AFA(WeakSegmentor):
     at last those of the maps that were spread along the affinity. ``train_cfg`` holds
     ``warmup_iters`` and ``switch_iters``, the last iteration of the first and of the second phase,
     counted from 0 (None: the second never ends), ``pairs_from``, which maps' pseudo masks label
-    pairs of cells in the third phase ('cam' on VOC, 'affinity' on COCO), ``bg_scores``, low and
-    high, and ``par_iters`` and ``par_dilations`` of the pixel-adaptive refinement, 0 iterations of
-    which leave it out.
+    pairs of cells in the third phase ('cam' on VOC, 'affinity' on COCO), and ``bg_scores``, low
+    and high.
 
     ``test_cfg.output`` 'seg' predicts by the decoder, 'cam' by the class activation maps of
-    ``cam_scales``, 'affinity_cam' by these, spread along the affinity of the largest scale; there
-    ``cams`` are the spread maps and ``bg_score`` is a constant.
+    ``cam_scales``, 'affinity_cam' by these, spread along the affinity of the image as it is, as
+    the published code evaluates them. 'cam_label' and 'affinity_label' are the pseudo masks of
+    either route after refinement, as training makes them, with one background score: nothing is
+    ignored. That of spread maps is ``spread_bg_score``, that of the others ``bg_score``; both are
+    constants. ``cams`` are the maps that were spread or refined.
 
     Args:
         affinity_head: Config of the head on the attention; its ``in_channels`` are those of the
             backbone if left out.
         cam_scales: Factors on the sides of the image for its class activation maps.
         radius: Of the square in which maps spread along affinities and cells make pairs, in cells.
+        spread_exponent: Of the affinities along which maps spread, the paper's alpha.
+        spread_eps: Added to the sum of these affinities.
+        refiner: Config of the module that refines the scores of which pseudo masks are made along
+            the colours of the image: ``PAR``, ``PAMR``, ``DenseCRF``; None leaves it out.
         loss_affinity: Config of the loss on the affinity; None leaves it out.
         loss_reg: Config of the regularised loss; None leaves it out.
         **kwargs: Arguments of :class:`WeakSegmentor`; the backbone must return attention, as
@@ -80,7 +92,8 @@ class AFA(WeakSegmentor):
             ``train_cfg`` or ``test_cfg`` asks for what is not there.
     """
 
-    outputs = ('cam', 'seg', 'affinity_cam')
+    outputs = ('cam', 'seg', 'affinity_cam', *LABELS)
+    test_defaults = {**TEST_DEFAULTS, 'spread_bg_score': 0.35}
 
     def __init__(
         self,
@@ -88,6 +101,9 @@ class AFA(WeakSegmentor):
         affinity_head: dict,
         cam_scales: Sequence[float] = (1.0, 0.5, 1.5),
         radius: int = 8,
+        spread_exponent: float = 2.0,
+        spread_eps: float = 0.1,
+        refiner: dict | None = None,
         loss_affinity: dict | None = None,
         loss_reg: dict | None = None,
         **kwargs: Any,
@@ -99,6 +115,11 @@ class AFA(WeakSegmentor):
             raise ValueError(f'AFA: cam_scales must be positive, got {tuple(cam_scales)}.')
         if radius < 0:
             raise ValueError(f'AFA: radius must not be negative, got {radius}.')
+        if spread_exponent <= 0 or spread_eps < 0:
+            raise ValueError(
+                'AFA: spread_exponent must be positive and spread_eps not negative, got '
+                f'{spread_exponent} and {spread_eps}.'
+            )
         self.train_cfg = check_train_cfg(self.train_cfg)
         in_channels = self.backbone.attention_maps
         self.affinity_head = MODELS.build({'in_channels': in_channels, **affinity_head})
@@ -108,6 +129,8 @@ class AFA(WeakSegmentor):
         self.return_attention = 'factors' if factors else True
         self.cam_scales = tuple(cam_scales)
         self.radius = radius
+        self.spread_exponent, self.spread_eps = spread_exponent, spread_eps
+        self.refiner = MODELS.build(refiner) if refiner else None
         self.loss_affinity = MODELS.build(loss_affinity) if loss_affinity else None
         self.loss_reg = MODELS.build(loss_reg) if loss_reg else None
 
@@ -124,11 +147,22 @@ class AFA(WeakSegmentor):
         if not hasattr(self.data_preprocessor, 'mean'):
             raise ValueError('AFA: data_preprocessor must normalise: set its mean and std.')
         cfg = self.test_cfg
-        if cfg.output == 'affinity_cam' and (cfg.mode == 'slide' or isinstance(cfg.bg_score, dict)):
+        constant = not isinstance(cfg.bg_score, dict)
+        if cfg.output not in super().outputs and not (cfg.mode == 'whole' and constant):
             raise ValueError(
-                "AFA: test_cfg.output='affinity_cam' needs mode='whole' and a constant bg_score, "
+                f"AFA: test_cfg.output={cfg.output!r} needs mode='whole' and a constant bg_score, "
                 f'got {cfg.mode!r} and {cfg.bg_score}.'
             )
+
+    @property
+    def spreading(self) -> Spreading:
+        """How maps spread along the affinity."""
+        return Spreading(self.radius, self.spread_exponent, self.spread_eps)
+
+    @property
+    def refine(self) -> partial | None:
+        """The refinement of scores, see :func:`~mmwsss.models.refiners.refine_scores`."""
+        return None if self.refiner is None else partial(refine_scores, self.refiner)
 
     def encode(self, inputs: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Return features for the decoder and all tensors of :meth:`forward` but ``seg``.
@@ -174,7 +208,14 @@ class AFA(WeakSegmentor):
         if self.loss_affinity is not None:
             routes.add(phase.pairs)
         found = self.multi_scale_cams(inputs, outputs)
-        masks = pseudo_masks(known, found, routes, self.radius, self.train_cfg)
+        masks = pseudo_masks(
+            known,
+            found,
+            routes,
+            self.refine,
+            spreading=self.spreading,
+            bg_scores=self.train_cfg.bg_scores,
+        )
         if self.loss_affinity is not None:
             grid = tuple(outputs['cam'].shape[2:])
             pairs = pair_label_matrix(masks[phase.pairs], grid, self.radius)
@@ -245,6 +286,8 @@ class AFA(WeakSegmentor):
     ) -> Tensor:
         """Spread background score and maps of the tagged classes along the affinity.
 
+        The background score is ``test_cfg.spread_bg_score``.
+
         Args:
             grid: Height and width of the affinity's grid.
 
@@ -255,11 +298,55 @@ class AFA(WeakSegmentor):
             returns: ``(N, K + 1, h, w)``; 0 for classes without tag.
         """
         classes = pad_tags([tag.nonzero().flatten() for tag in tags])
-        scores = tagged_scores(cams, classes, [self.test_cfg.bg_score], grid)[:, 0]
-        spread = propagate_maps(scores, affinity, self.radius)
+        scores = tagged_scores(cams, classes, [self.test_cfg.spread_bg_score], grid)[:, 0]
+        spread = propagate_maps(scores, affinity, **self.spreading._asdict())
+        return self._at_classes(spread, classes)
+
+    @torch.no_grad()
+    def pair_maps(self, inputs: Tensor) -> PairMaps:
+        """Return the mean attention of all heads and the affinity made of it.
+
+        A row of the attention sums to 1: how much a position asks of each other one.
+
+        Source: Ru et al., CVPR 2022, Figs. 2 and 4, https://arxiv.org/abs/2203.02664
+
+        Shapes:
+            inputs: ``(N, 3, H, W)`` float, normalised.
+        """
+        feats, attentions = self.backbone(inputs, return_attention=True)
+        heads = sum(x.shape[1] for x in attentions)
+        attention = sum(
+            (x * (feats[-1].shape[1] / x.shape[1]) ** -0.5).softmax(dim=3).sum(dim=1)
+            for x in attentions
+        )
+        affinity = self.affinity_head(attentions).sigmoid()
+        return PairMaps(
+            dict(attention=attention / heads, affinity=affinity), tuple(feats[-1].shape[2:])
+        )
+
+    def _at_classes(self, maps: Tensor, classes: Tensor) -> Tensor:
+        """Put maps of background and tagged classes into all ``(N, K + 1, h, w)``."""
         # places of no class hold 0 and are added to the background
-        index = F.pad(classes + 1, (1, 0))[..., None, None].expand_as(spread)
-        return spread.new_zeros(len(cams), self.num_classes, *grid).scatter_add_(1, index, spread)
+        index = F.pad(classes + 1, (1, 0))[..., None, None].expand_as(maps)
+        full = maps.new_zeros(len(maps), self.num_classes, *maps.shape[2:])
+        return full.scatter_add_(1, index, maps)
+
+    def label_maps(self, inputs: Tensor, found: MultiScaleCAMs, tags: Tensor) -> Tensor:
+        """Return the scores of which ``test_cfg.output`` makes its pseudo masks.
+
+        Shapes:
+            inputs: ``(N, 3, H, W)`` float, normalised.
+            tags: ``(N, K)`` multi-hot.
+            returns: ``(N, K + 1, H, W)``; 0 for classes without tag.
+        """
+        route, cfg = LABELS[self.test_cfg.output], self.test_cfg
+        preprocessor = self.data_preprocessor
+        images = eight_bit_images(inputs, preprocessor.mean, preprocessor.std)
+        known = known_images(images, [SegDataSample() for _ in tags], tags)
+        bg_score = cfg.bg_score if route == 'cam' else cfg.spread_bg_score
+        settings = dict(spreading=self.spreading, bg_scores=[bg_score])
+        scores = label_scores(known, found, route, self.refine, **settings)
+        return self._at_classes(scores[:, 0], known.classes)
 
     def predict(
         self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
@@ -269,7 +356,7 @@ class AFA(WeakSegmentor):
         Shapes:
             inputs: ``(N, 3, H, W)`` float, normalised.
         """
-        if self.test_cfg.output != 'affinity_cam':
+        if self.test_cfg.output in super().outputs:
             return super().predict(inputs, data_samples)
         size = tuple(inputs.shape[2:])
         if data_samples is None:
@@ -278,8 +365,13 @@ class AFA(WeakSegmentor):
         for sample, scores in zip(data_samples, outputs['cls'].float().sigmoid(), strict=True):
             sample.set_data(dict(pred_score=scores))
         tags = torch.stack([self.competing_classes(sample) for sample in data_samples])
-        cams, affinity, grid = self.multi_scale_cams(inputs, outputs)
-        maps = self.spread_cams(min_max_norm(cams), affinity, grid, tags)
-        for sample in self.postprocess_result(_resize(maps, size), data_samples):
+        found = self.multi_scale_cams(inputs, outputs)
+        if self.test_cfg.output == 'affinity_cam':
+            # at the scale of the image and not at the largest, as the published code evaluates
+            affinity, grid = outputs['attn_pred'], tuple(outputs['cam'].shape[2:])
+            maps = _resize(self.spread_cams(min_max_norm(found.cams), affinity, grid, tags), size)
+        else:
+            maps = self.label_maps(inputs, found, tags)
+        for sample in self.postprocess_result(maps, data_samples):
             sample.set_data(dict(cams=PixelData(data=sample.seg_logits.data[1:])))
         return data_samples

@@ -21,7 +21,7 @@ from mmwsss.ops import (
     tagged_labels,
     valid_mask,
 )
-from mmwsss.ops.label_routes import BG_SCORES, DILATIONS
+from mmwsss.ops.label_routes import BG_SCORES, Refine
 from mmwsss.ops.valid_boxes import Boxes
 
 ROUTES = ('cam', 'affinity')
@@ -30,8 +30,6 @@ TRAIN_DEFAULTS = dict(
     switch_iters=6000,
     pairs_from='cam',
     bg_scores=BG_SCORES,
-    par_iters=10,
-    par_dilations=DILATIONS,
 )
 
 
@@ -63,15 +61,6 @@ def check_train_cfg(train_cfg: Mapping | None) -> ConfigDict:
     if not isinstance(scores, Sequence) or len(scores) != 2 or not scores[0] < scores[1]:
         raise ValueError(
             f'AFA: train_cfg.bg_scores must be a low and a higher background score, got {scores}.'
-        )
-    if cfg.par_iters < 0:
-        raise ValueError(
-            'AFA: train_cfg.par_iters must be at least 0, which leaves the refinement out, got '
-            f'{cfg.par_iters}.'
-        )
-    if not cfg.par_dilations or min(cfg.par_dilations) < 1:
-        raise ValueError(
-            f'AFA: train_cfg.par_dilations must be positive, got {tuple(cfg.par_dilations)}.'
         )
     return cfg
 
@@ -201,38 +190,90 @@ class MultiScaleCAMs(NamedTuple):
     grid: tuple[int, int]
 
 
+class Spreading(NamedTuple):
+    """How maps spread along the affinity, see :func:`~mmwsss.ops.propagate_maps`.
+
+    Args:
+        radius: Of the square in which they spread, in cells.
+        exponent: Of the affinities.
+        eps: Added to the sum of the affinities.
+    """
+
+    radius: int
+    exponent: float
+    eps: float
+
+
 @torch.no_grad()
-def pseudo_masks(
-    known: KnownImages, found: MultiScaleCAMs, routes: Collection[str], radius: int, cfg: Mapping
-) -> dict[str, Tensor]:
-    """Make the pseudo masks of a batch.
+def label_scores(
+    known: KnownImages,
+    found: MultiScaleCAMs,
+    route: str,
+    refine: Refine | None,
+    *,
+    spreading: Spreading,
+    bg_scores: Sequence[float],
+) -> Tensor:
+    """Return the scores of which a route makes its pseudo masks.
 
     Source: Ru et al., CVPR 2022, Secs. 3.3 and 3.4, https://arxiv.org/abs/2203.02664
 
     Args:
         known: The images.
         found: What the network found in them.
+        route: 'cam' or 'affinity'.
+        refine: Of the routes, see :func:`~mmwsss.ops.cam_route_scores`.
+        spreading: Of the affinity route.
+        bg_scores: Constants that the maps compete with, low first.
+
+    Shapes:
+        returns: ``(N, len(bg_scores), 1 + S, H, W)`` float32.
+    """
+    images, cams, classes = known.images / 255, min_max_norm(found.cams), known.classes
+    if route == 'cam':
+        return cam_route_scores(images, cams, classes, refine, bg_scores=bg_scores)
+    return affinity_route_scores(
+        images,
+        cams,
+        found.affinity,
+        classes,
+        known.boxes,
+        grid=found.grid,
+        refine=refine,
+        bg_scores=bg_scores,
+        **spreading._asdict(),
+    )
+
+
+def pseudo_masks(
+    known: KnownImages,
+    found: MultiScaleCAMs,
+    routes: Collection[str],
+    refine: Refine | None,
+    *,
+    spreading: Spreading,
+    bg_scores: Sequence[float],
+) -> dict[str, Tensor]:
+    """Make the pseudo masks of a batch.
+
+    Args:
+        known: The images.
+        found: What the network found in them.
         routes: Which of 'cam' and 'affinity' to go.
-        radius: Of the square in which maps spread, in cells.
-        cfg: ``bg_scores``, ``par_iters`` and ``par_dilations`` of :class:`AFA`.
+        refine: See :func:`label_scores`, as the others.
+        spreading: Of the affinity route.
+        bg_scores: Low and high.
 
     Shapes:
         returns: of each route ``(N, H, W)`` uint8: 0, index of the class + 1, or 255.
     """
-    settings = dict(
-        bg_scores=cfg['bg_scores'], num_iters=cfg['par_iters'], dilations=cfg['par_dilations']
-    )
-    images, cams, masks = known.images / 255, min_max_norm(found.cams), {}
-    for route in routes:
-        if route == 'cam':
-            scores = cam_route_scores(images, cams, known.classes, **settings)
-        else:
-            where = dict(grid=found.grid, radius=radius)
-            scores = affinity_route_scores(
-                images, cams, found.affinity, known.classes, known.boxes, **where, **settings
-            )
-        masks[route] = tagged_labels(scores, known.classes, known.valid)
-    return masks
+    settings = dict(spreading=spreading, bg_scores=bg_scores)
+    return {
+        route: tagged_labels(
+            label_scores(known, found, route, refine, **settings), known.classes, known.valid
+        )
+        for route in routes
+    }
 
 
 def decoder_loss(head: BaseDecodeHead, logits: Tensor, target: Tensor) -> Tensor:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
+from mmwsss.models.segmentors.weak_segmentor import TEST_DEFAULTS, WeakSegmentor
 from mmwsss.models.utils import image_labels
 from mmwsss.ops import keep_maximum, max_norm
 
+from .pair_maps import PairMaps
+
 EPS = 1e-5
+MAPS = dict(refined='cam_rv', raw='cam')
 
 
 def correlation_input(cam: Tensor) -> Tensor:
@@ -44,13 +48,14 @@ class SEAM(WeakSegmentor):
 
     Two branches share the network; the second sees the transformed image. Their maps are
     pulled together (ER), and each branch's maps refined by pixel correlation (PCM) towards the
-    other's (ECR). Prediction uses the refined maps.
+    other's (ECR). Prediction uses the refined maps, with ``test_cfg.maps`` 'raw' those before.
 
     ``mode='tensor'`` gives ``cam`` and ``cam_rv`` ``(N, K + 1, H, W)`` at input size, raw and
-    refined, and ``cls`` ``(N, K)``.
+    refined, and ``cls`` ``(N, K)``; without ``pcm`` no ``cam_rv``.
 
     Args:
-        pcm: Config of the pixel correlation module.
+        pcm: Config of the pixel correlation module; None leaves it out, with the two losses on
+            the refined maps: ER alone.
         transformation: Config of the transformation of the second branch.
         loss_er: Config of the loss between the branches' maps; None leaves it out.
         loss_ecr: Config of the loss on the refined maps; None leaves it out.
@@ -59,13 +64,16 @@ class SEAM(WeakSegmentor):
             ``with_background=True``.
 
     Raises:
-        ValueError: the head has no background channel.
+        ValueError: the head has no background channel, or refined maps are asked for and there
+            is no ``pcm``.
     """
+
+    test_defaults = {**TEST_DEFAULTS, 'maps': 'refined'}
 
     def __init__(
         self,
         *,
-        pcm: dict,
+        pcm: dict | None,
         transformation: dict | None = None,
         loss_er: dict | None = None,
         loss_ecr: dict | None = None,
@@ -75,23 +83,60 @@ class SEAM(WeakSegmentor):
         super().__init__(pcm=pcm, **kwargs)
         if not self.cam_head.with_background:
             raise ValueError('SEAM: cam_head must have with_background=True.')
+        self._check_maps(bool(pcm), refined_losses=bool(loss_ecr or loss_rvmin))
         self.transformation = MODELS.build(transformation or dict(type='EquivariantRescale'))
         self.loss_er = MODELS.build(loss_er) if loss_er else None
         self.loss_ecr = MODELS.build(loss_ecr) if loss_ecr else None
         self.loss_rvmin = MODELS.build(loss_rvmin) if loss_rvmin else None
+
+    def _check_maps(self, has_pcm: bool, *, refined_losses: bool) -> None:
+        maps = self.test_cfg.maps
+        if maps not in MAPS:
+            raise ValueError(f'SEAM: test_cfg.maps must be one of {tuple(MAPS)}, got {maps!r}.')
+        if not has_pcm and (refined_losses or maps == 'refined'):
+            raise ValueError(
+                "SEAM: without pcm there are no refined maps: set test_cfg.maps='raw', and "
+                'loss_ecr and loss_rvmin to None.'
+            )
+
+    @property
+    def cam_key(self) -> str:
+        """Which of the tensors of :meth:`forward` are the maps."""
+        return MAPS[self.test_cfg.maps]
 
     def _forward(
         self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
     ) -> dict[str, Tensor]:
         """Return the raw and the refined maps at input size and the image scores."""
         feats = self.extract_feat(inputs)
-        cam = self.cam_head(feats)[0].float()
-        cam_rv = self.pcm(inputs, correlation_input(cam), feats)
-        cam, cam_rv = (
-            F.interpolate(x, inputs.shape[2:], mode='bilinear', align_corners=True)
-            for x in (cam, cam_rv)
-        )
-        return dict(cam=cam, cam_rv=cam_rv, cls=self.cam_head.image_scores(cam))
+        maps = dict(cam=self.cam_head(feats)[0].float())
+        if self.pcm is not None:
+            maps['cam_rv'] = self.pcm(inputs, correlation_input(maps['cam']), feats)
+        size = inputs.shape[2:]
+        maps = {
+            name: F.interpolate(x, size, mode='bilinear', align_corners=True)
+            for name, x in maps.items()
+        }
+        return dict(maps, cls=self.cam_head.image_scores(maps['cam']))
+
+    @torch.no_grad()
+    def pair_maps(self, inputs: Tensor) -> PairMaps:
+        """Return the affinity along which maps are refined, before its columns are normalised.
+
+        Source: Wang et al., CVPR 2020, Eq. 5 and Fig. 5, https://arxiv.org/abs/2004.04581
+
+        Shapes:
+            inputs: ``(N, 3, H, W)`` float, normalised.
+
+        Raises:
+            ValueError: there is no ``pcm``.
+        """
+        if self.pcm is None:
+            raise ValueError('SEAM: without pcm there is no affinity of pixels.')
+        feats = self.extract_feat(inputs)
+        grid = tuple(feats[self.cam_head.in_index].shape[2:])
+        keys = self.pcm.keys(inputs, feats, grid)
+        return PairMaps(dict(affinity=(keys.transpose(1, 2) @ keys).relu()), grid)
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """Return ``loss_cls``, ``loss_er``, ``loss_ecr`` and ``loss_rvmin`` of a batch.

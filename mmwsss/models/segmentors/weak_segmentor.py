@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmengine.config import ConfigDict
@@ -59,8 +62,9 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
         ValueError: ``test_cfg`` has an unknown key or value.
     """
 
-    cam_key = 'cam'
     outputs = ('cam', 'seg')
+    # of test_cfg; a method may have keys of its own
+    test_defaults: Mapping[str, Any] = TEST_DEFAULTS
 
     def __init__(
         self,
@@ -89,8 +93,6 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
         if decode_head is not None:
             self.decode_head = MODELS.build(decode_head)
         self.pcm = MODELS.build(pcm) if pcm else None
-        if pcm:
-            self.cam_key = 'cam_rv'
         self._init_auxiliary_head(auxiliary_head)
         self.align_corners = False
         self.train_cfg = train_cfg
@@ -98,13 +100,13 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
         self._init_crf(self.test_cfg.crf)
 
     def _check_test_cfg(self, test_cfg: dict | None) -> ConfigDict:
-        cfg = ConfigDict({**TEST_DEFAULTS, **(test_cfg or {})})
+        cfg = ConfigDict({**self.test_defaults, **(test_cfg or {})})
         name = type(self).__name__
-        unknown = set(cfg) - set(TEST_DEFAULTS) - SLIDE_KEYS
+        unknown = set(cfg) - set(self.test_defaults) - SLIDE_KEYS
         if unknown:
             raise ValueError(
                 f'{name}: test_cfg has no {", ".join(sorted(unknown))}; it has '
-                f'{", ".join(sorted({*TEST_DEFAULTS, *SLIDE_KEYS}))}.'
+                f'{", ".join(sorted({*self.test_defaults, *SLIDE_KEYS}))}.'
             )
         for key, choices in dict(mode=MODES, output=self.outputs).items():
             if cfg[key] not in choices:
@@ -124,6 +126,11 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
         """Channels of what ``encode_decode`` returns."""
         maps = self.num_classes - (self.test_cfg.output == 'cam')
         return maps + self.num_classes - 1
+
+    @property
+    def cam_key(self) -> str:
+        """Which of the tensors of :meth:`forward` are the maps."""
+        return 'cam' if self.pcm is None else 'cam_rv'
 
     def _forward(
         self, inputs: Tensor, data_samples: list[SegDataSample] | None = None

@@ -1,6 +1,7 @@
 """Transformations of a batch of images and, alike, of their maps."""
 
 from .equivariant import (
+    EquivariantCompose,
     EquivariantFlip,
     EquivariantRescale,
     EquivariantRotate,
@@ -9,6 +10,7 @@ from .equivariant import (
 )
 
 __all__ = [
+    'EquivariantCompose',
     'EquivariantFlip',
     'EquivariantRescale',
     'EquivariantRotate',

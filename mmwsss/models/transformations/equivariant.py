@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
+
+VALID_TOLERANCE = 1e-3  # of rounding in bilinear weights
 
 
 class Transformed(NamedTuple):
@@ -118,17 +120,68 @@ class EquivariantTranslate(nn.Module):
     Source: Wang et al., CVPR 2020, Table 3, https://arxiv.org/abs/2004.04581
 
     Args:
-        max_shift: Largest shift as a fraction of the side.
+        max_shift: Largest shift in pixels, to either side; the paper's 15 at crops of 448.
+
+    Raises:
+        ValueError: ``max_shift`` is negative.
     """
 
-    def __init__(self, max_shift: float = 0.05) -> None:
+    def __init__(self, max_shift: float = 15.0) -> None:
         super().__init__()
+        if max_shift < 0:
+            raise ValueError(
+                f'EquivariantTranslate: max_shift must not be negative, got {max_shift}.'
+            )
         self.max_shift = max_shift
 
     def forward(self, images: Tensor) -> Transformed:
         """Transform a batch ``(N, 3, H, W)``."""
         theta = torch.eye(2, 3, device=images.device).repeat(images.shape[0], 1, 1)
-        # the grid is two units wide
         shift = torch.empty(images.shape[0], 2, device=images.device)
-        theta[:, :, 2] = 2 * shift.uniform_(-self.max_shift, self.max_shift)
+        shift.uniform_(-self.max_shift, self.max_shift)
+        # the grid is two units wide; width first
+        for axis, side in enumerate((images.shape[3], images.shape[2])):
+            theta[:, axis, 2] = 2 * shift[:, axis] / side
         return _affine(images, theta)
+
+
+@MODELS.register_module()
+class EquivariantCompose(nn.Module):
+    """Apply several transformations in a row.
+
+    A shift is in pixels of what the transformation sees, so rescale last.
+
+    Source: Wang et al., CVPR 2020, Table 3, https://arxiv.org/abs/2004.04581
+
+    Args:
+        transformations: Configs, in the order in which they are applied.
+
+    Raises:
+        ValueError: there are none.
+    """
+
+    def __init__(self, transformations: Sequence[dict]) -> None:
+        super().__init__()
+        if not transformations:
+            raise ValueError('EquivariantCompose: transformations must not be empty.')
+        self.transformations = nn.ModuleList(MODELS.build(cfg) for cfg in transformations)
+
+    def forward(self, images: Tensor) -> Transformed:
+        """Transform a batch ``(N, 3, H, W)``."""
+        steps: list[Callable[[Tensor], Tensor]] = []
+        valid = None
+        for transformation in self.transformations:
+            images, warp, inside = transformation(images)
+            if valid is not None:
+                # what is mixed with the outside is no image
+                warped = (warp(valid) > 1 - VALID_TOLERANCE).to(images.dtype)
+                inside = warped if inside is None else inside * warped
+            valid = inside
+            steps.append(warp)
+
+        def warp_all(maps: Tensor) -> Tensor:
+            for step in steps:
+                maps = step(maps)
+            return maps
+
+        return Transformed(images, warp_all, valid)

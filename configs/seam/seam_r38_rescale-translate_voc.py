@@ -1,0 +1,14 @@
+"""SEAM whose second branch sees the image shifted and rescaled, PASCAL VOC 2012."""
+
+_base_ = './seam_r38_voc.py'
+
+model = dict(
+    transformation=dict(
+        _delete_=True,
+        type='EquivariantCompose',
+        transformations=[
+            dict(type='EquivariantTranslate', max_shift=15),
+            dict(type='EquivariantRescale', scale=0.3),
+        ],
+    )
+)
