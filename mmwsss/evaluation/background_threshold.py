@@ -10,42 +10,47 @@ from numpy.typing import NDArray
 
 from .cam_files import read_cam_file
 
-BINS = 512
+# every number of half precision from 0 to 1, the finest that files may hold, by its bits
+VALUES = np.arange(int(np.float16(1).view(np.uint16)) + 1, dtype=np.uint16).view(np.float16)
 
 
-def otsu_threshold(counts: NDArray[np.integer]) -> float:
+def otsu_threshold(counts: NDArray[np.integer], values: NDArray[np.floating]) -> float:
     """Return the value that splits a histogram into two classes which differ most.
 
     Source: Otsu, IEEE Transactions on Systems, Man, and Cybernetics 1979
 
     Args:
-        counts: Histogram of values in [0, 1], bins of equal width.
+        counts: How often each value occurs.
+        values: Increasing.
 
     Returns:
-        The upper edge of the last bin of the lower class; 0.5 where all values share one bin.
+        The largest value of the lower class; 0.5 where all that occur are one.
+
+    Shapes:
+        counts, values: ``(B,)``.
 
     Example:
-        >>> otsu_threshold(np.array([5, 5, 0, 0, 0, 0, 4, 6, 0, 0]))
-        0.2
+        >>> otsu_threshold(np.array([5, 5, 4, 6]), np.array([.0, .1, .8, .9]))
+        0.1
     """
-    total = counts.sum()
-    centres = (np.arange(len(counts)) + 0.5) / len(counts)
-    below = counts.cumsum() / max(total, 1)
-    means = (counts * centres).cumsum() / max(total, 1)
+    values = values.astype(np.float64)
+    below = counts.cumsum() / max(counts.sum(), 1)
+    means = (counts * values).cumsum() / max(counts.sum(), 1)
     inside = (below > 0) & (below < 1)
     if not inside.any():
         return 0.5
     spread = np.zeros(len(counts))
     share, mean = below[inside], means[inside]
     spread[inside] = (means[-1] * share - mean) ** 2 / (share * (1 - share))
-    return float(spread.argmax() + 1) / len(counts)
+    return float(values[spread.argmax()])
 
 
 def automatic_background_score(paths: Iterable[str | os.PathLike[str]]) -> float:
     """Return the background score that splits the pixels of maps into two groups.
 
-    Each pixel counts by the largest of its scores. No mask is needed; pixels of images without
-    any class are left out, since they are background at any score.
+    Each pixel counts by the largest of its scores, in half precision: files in float32 give the
+    same. No mask is needed; pixels of images without any class are left out, since they are
+    background at any score.
 
     Args:
         paths: Files of maps.
@@ -53,10 +58,11 @@ def automatic_background_score(paths: Iterable[str | os.PathLike[str]]) -> float
     Raises:
         CAMFileError: one is none.
     """
-    counts = np.zeros(BINS, np.int64)
+    counts = np.zeros(len(VALUES), np.int64)
     for path in paths:
         keys, cams = read_cam_file(path)
         if len(keys):
-            best = cams.max(axis=0).astype(np.float32).clip(0, 1)
-            counts += np.histogram(best, bins=BINS, range=(0, 1))[0]
-    return round(otsu_threshold(counts), 3)
+            # abs: -0 has other bits than 0
+            best = np.abs(cams.max(axis=0).clip(0, 1).astype(np.float16))
+            counts += np.bincount(best.view(np.uint16).ravel(), minlength=len(VALUES))
+    return otsu_threshold(counts, VALUES)

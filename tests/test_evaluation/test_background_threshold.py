@@ -7,26 +7,44 @@ from mmwsss.evaluation import CAMFileError, write_cam_file
 from mmwsss.evaluation.background_threshold import automatic_background_score, otsu_threshold
 
 
-def spread_between_groups(counts, edge):
+def spread_between_groups(counts, values, edge):
     """Return Otsu's criterion from its definition: the weighted distance of two means."""
-    centres = (np.arange(len(counts)) + 0.5) / len(counts)
     low, high = counts[:edge], counts[edge:]
     if not low.sum() or not high.sum():
         return 0.0
-    means = [(c * x).sum() / c.sum() for c, x in ((low, centres[:edge]), (high, centres[edge:]))]
+    means = [(c * x).sum() / c.sum() for c, x in ((low, values[:edge]), (high, values[edge:]))]
     return low.sum() * high.sum() * (means[0] - means[1]) ** 2
 
 
 @pytest.mark.parametrize('seed', range(4))
 def test_no_other_threshold_separates_better(seed):
-    counts = np.random.default_rng(seed).integers(0, 50, 24)
-    criteria = [spread_between_groups(counts, edge) for edge in range(1, 24)]
-    assert otsu_threshold(counts) * 24 == pytest.approx(1 + int(np.argmax(criteria)))
+    generator = np.random.default_rng(seed)
+    counts, values = generator.integers(0, 50, 24), np.sort(generator.random(24))
+    criteria = [spread_between_groups(counts, values, edge) for edge in range(1, 24)]
+    assert otsu_threshold(counts, values) == values[np.argmax(criteria)]
 
 
 @pytest.mark.parametrize('counts', [[0, 0, 0], [0, 7, 0]])
 def test_values_that_cannot_be_separated(counts):
-    assert otsu_threshold(np.array(counts)) == 0.5
+    assert otsu_threshold(np.array(counts), np.arange(3.0)) == 0.5
+
+
+@pytest.mark.parametrize('dtype', ['float16', 'float32'])
+def test_maps_near_0_are_separated_too(tmp_path, dtype):
+    """Steep maps; two levels that 512 bins of equal width cannot tell apart."""
+    cams = np.full((1, 40, 60), 0.0004, np.float32)
+    cams[:, :, 30:] = 0.0012
+    write_cam_file(tmp_path / 'a.npz', np.array([3]), cams, dtype=dtype)
+    assert 0.0004 <= round(automatic_background_score([tmp_path / 'a.npz']), 6) < 0.0012
+
+
+def test_the_precision_of_files_does_not_matter(tmp_path):
+    cams = np.random.default_rng(0).random((1, 40, 60), np.float32) ** 8
+    found = set()
+    for dtype in ('float16', 'float32'):
+        write_cam_file(tmp_path / f'{dtype}.npz', np.array([3]), cams, dtype=dtype)
+        found.add(automatic_background_score([tmp_path / f'{dtype}.npz']))
+    assert len(found) == 1
 
 
 def test_two_levels_are_separated_whatever_the_classes(tmp_path):
@@ -35,7 +53,7 @@ def test_two_levels_are_separated_whatever_the_classes(tmp_path):
     write_cam_file(tmp_path / 'a.npz', np.array([3, 7]), cams)
     # an image without any class says nothing about the score
     write_cam_file(tmp_path / 'b.npz', np.zeros(0, np.int64), np.zeros((0, 40, 60), np.float32))
-    assert 0.1 <= automatic_background_score(sorted(tmp_path.iterdir())) < 0.9
+    assert 0.1 <= round(automatic_background_score(sorted(tmp_path.iterdir())), 3) < 0.9
 
 
 def test_a_file_that_is_none(tmp_path):
