@@ -25,7 +25,11 @@ SYNOPSIS = re.compile(r'(?<!=)\[[-A-Za-z]|(?<!\$)\bCONFIG\b(?!=)|CAM_DIR')
 # tools whose checkpoint was trained with their config, whatever its folder is called
 TRAINED = {'test.py', 'make_cams.py', 'make_walks.py', 'make_predictions.py'}
 # settings that the configs leave at their defaults
-NEW = {'model.affinity_head.head_channels', 'test_evaluator.1.output_dir'}
+NEW = {
+    'model.affinity_head.head_channels',
+    'test_evaluator.1.erosion',
+    'test_evaluator.1.output_dir',
+}
 RECORD = '#!/bin/bash\nprintf "%s\\n" "$(basename "$0")" "$@" "" >> "$RECORD"\n'
 
 
