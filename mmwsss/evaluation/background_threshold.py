@@ -24,14 +24,15 @@ def otsu_threshold(counts: NDArray[np.integer], values: NDArray[np.floating]) ->
         values: Increasing.
 
     Returns:
-        The largest value of the lower class; 0.5 where all that occur are one.
+        The middle between the largest value of the lower class and the next one; 0.5 where all
+        that occur are one.
 
     Shapes:
         counts, values: ``(B,)``.
 
     Example:
-        >>> otsu_threshold(np.array([5, 5, 4, 6]), np.array([.0, .1, .8, .9]))
-        0.1
+        >>> otsu_threshold(np.array([5, 5, 4, 6]), np.array([.0, .1, .7, .9]))
+        0.4
     """
     values = values.astype(np.float64)
     below = counts.cumsum() / max(counts.sum(), 1)
@@ -42,7 +43,8 @@ def otsu_threshold(counts: NDArray[np.integer], values: NDArray[np.floating]) ->
     spread = np.zeros(len(counts))
     share, mean = below[inside], means[inside]
     spread[inside] = (means[-1] * share - mean) ** 2 / (share * (1 - share))
-    return float(values[spread.argmax()])
+    last = spread.argmax()
+    return float(values[last : last + 2].mean())
 
 
 def automatic_background_score(paths: Iterable[str | os.PathLike[str]]) -> float:
@@ -65,4 +67,5 @@ def automatic_background_score(paths: Iterable[str | os.PathLike[str]]) -> float
             # abs: -0 has other bits than 0
             best = np.abs(cams.max(axis=0).clip(0, 1).astype(np.float16))
             counts += np.bincount(best.view(np.uint16).ravel(), minlength=len(VALUES))
-    return otsu_threshold(counts, VALUES)
+    # as it is printed, and still between the same two numbers of half precision
+    return float(f'{otsu_threshold(counts, VALUES):.5g}')

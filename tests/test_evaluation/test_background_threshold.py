@@ -21,7 +21,8 @@ def test_no_other_threshold_separates_better(seed):
     generator = np.random.default_rng(seed)
     counts, values = generator.integers(0, 50, 24), np.sort(generator.random(24))
     criteria = [spread_between_groups(counts, values, edge) for edge in range(1, 24)]
-    assert otsu_threshold(counts, values) == values[np.argmax(criteria)]
+    edge = np.argmax(criteria)
+    assert otsu_threshold(counts, values) == values[edge : edge + 2].mean()
 
 
 @pytest.mark.parametrize('counts', [[0, 0, 0], [0, 7, 0]])
@@ -35,7 +36,7 @@ def test_maps_near_0_are_separated_too(tmp_path, dtype):
     cams = np.full((1, 40, 60), 0.0004, np.float32)
     cams[:, :, 30:] = 0.0012
     write_cam_file(tmp_path / 'a.npz', np.array([3]), cams, dtype=dtype)
-    assert 0.0004 <= round(automatic_background_score([tmp_path / 'a.npz']), 6) < 0.0012
+    assert 0.0004 <= automatic_background_score([tmp_path / 'a.npz']) < 0.0012
 
 
 def test_the_precision_of_files_does_not_matter(tmp_path):
@@ -53,7 +54,7 @@ def test_two_levels_are_separated_whatever_the_classes(tmp_path):
     write_cam_file(tmp_path / 'a.npz', np.array([3, 7]), cams)
     # an image without any class says nothing about the score
     write_cam_file(tmp_path / 'b.npz', np.zeros(0, np.int64), np.zeros((0, 40, 60), np.float32))
-    assert 0.1 <= round(automatic_background_score(sorted(tmp_path.iterdir())), 3) < 0.9
+    assert 0.1 <= automatic_background_score(sorted(tmp_path.iterdir())) < 0.9
 
 
 def test_a_file_that_is_none(tmp_path):
