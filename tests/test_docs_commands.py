@@ -28,6 +28,7 @@ TRAINED = {'test.py', 'make_cams.py', 'make_walks.py', 'make_predictions.py'}
 NEW = {
     'model.affinity_head.head_channels',
     'model.plus',
+    'test_evaluator.metrics.1.erosion',
     'test_evaluator.metrics.1.output_dir',
 }
 RECORD = '#!/bin/bash\nprintf "%s\\n" "$(basename "$0")" "$@" "" >> "$RECORD"\n'

@@ -7,7 +7,7 @@ import argparse
 from mmwsss.engine.evaluate_folders import evaluate_maps
 from mmwsss.engine.evaluation_tools import (
     add_evaluation_options,
-    chosen_names,
+    chosen_settings,
     print_figures,
     unwritable,
     write_figures,
@@ -22,8 +22,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='eval_cams.py',
         description='Compare class activation maps or random walks (.npz) with the true masks of '
-        'the same names, at the background scores 0, 0.01 ... 0.59. Pixels whose truth is 255 are '
-        'left out.',
+        'the same names, at the background scores 0.0001 ... 0.0009, 0.001 ... 0.009 and 0.01 ... '
+        '0.99. Pixels whose truth is 255 are left out.',
     )
     parser.add_argument('cam_dir', help='folder of the maps or walks (.npz)')
     add_evaluation_options(parser)
@@ -35,10 +35,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 def eval_cams(args: argparse.Namespace) -> None:
     """Print the figures, and write them and the curve where asked."""
-    classes, names = chosen_classes(args).classes, chosen_names(args)
-    figures, curve = evaluate_maps(
-        args.cam_dir, args.gt_dir, classes, names=names, workers=args.workers
-    )
+    classes = chosen_classes(args).classes
+    figures, curve = evaluate_maps(args.cam_dir, args.gt_dir, classes, **chosen_settings(args))
     score = figures['threshold']
     print_figures(figures, f'{figures["pairs"]} files of maps at background score {score:g}')
     write_figures(args.out, figures)

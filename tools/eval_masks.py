@@ -7,7 +7,7 @@ import argparse
 from mmwsss.engine.evaluate_folders import evaluate_masks
 from mmwsss.engine.evaluation_tools import (
     add_evaluation_options,
-    chosen_names,
+    chosen_settings,
     print_figures,
     write_figures,
 )
@@ -29,8 +29,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 def eval_masks(args: argparse.Namespace) -> None:
     """Print the figures, and write them where asked."""
-    classes, names = chosen_classes(args).classes, chosen_names(args)
-    figures = evaluate_masks(args.pred_dir, args.gt_dir, classes, names=names, workers=args.workers)
+    classes = chosen_classes(args).classes
+    figures = evaluate_masks(args.pred_dir, args.gt_dir, classes, **chosen_settings(args))
     print_figures(figures, f'{figures["pairs"]} pairs of masks')
     write_figures(args.out, figures)
 

@@ -10,10 +10,9 @@ _base_ = [
 train_pipeline = [
     dict(type='LoadImageChecked'),
     dict(type='JitterColor', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
-    # before the canvas grows, whose valid box a flip would not turn
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='ExpandCanvas', max_ratio=3.0),
+    dict(type='RandomScaleImage', min_factor=1.0, max_factor=3.0),
     dict(type='ZoomIntoPart', size=224),
+    dict(type='RandomFlip', prob=0.5),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(batch_size=64, dataset=dict(pipeline=train_pipeline))

@@ -15,7 +15,6 @@ from .pseudo_mask_dataset import PseudoMaskDataset
 from .samplers import NumberedDefaultSampler, NumberedInfiniteSampler
 from .transforms import (
     CropWithValidBox,
-    ExpandCanvas,
     FuseAffinityScores,
     ImageFileError,
     JitterColor,
@@ -38,7 +37,6 @@ __all__ = [
     'CropWithValidBox',
     'EmblemsDataset',
     'EmblemsSettings',
-    'ExpandCanvas',
     'FuseAffinityScores',
     'ImageEntry',
     'ImageFileError',

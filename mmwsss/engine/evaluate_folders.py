@@ -96,6 +96,7 @@ def evaluate_masks(
     *,
     names: Sequence[str] | None = None,
     workers: int,
+    erosion: int = 0,
 ) -> dict[str, Any]:
     """Compare a folder of index masks with the true ones.
 
@@ -105,6 +106,8 @@ def evaluate_masks(
         classes: Names, background first.
         names: The images; None takes all, and then both folders must hold the same names.
         workers: Number of processes.
+        erosion: Side of the square that class masks are eroded by, see
+            :func:`~mmwsss.evaluation.erosion.check_erosion`.
 
     Returns:
         ``pairs``, the number of images, and what
@@ -115,7 +118,7 @@ def evaluate_masks(
             is no class, no pixel of the true masks counts, or ``workers`` is not positive.
     """
     pairs = _find_pairs(pred_dir, gt_dir, names, kind='masks', suffix='.png')
-    function = partial(count_files, num_classes=len(classes))
+    function = partial(count_files, num_classes=len(classes), erosion=erosion)
     counts = np.zeros((3, len(classes)), np.int64)
     for count in work_through(function, pairs, workers=workers, description='masks'):
         counts += count
@@ -130,6 +133,7 @@ def evaluate_maps(
     *,
     names: Sequence[str] | None = None,
     workers: int,
+    erosion: int = 0,
 ) -> tuple[dict[str, Any], CAMCurve]:
     """Compare a folder of maps, or walks, with true masks at every background score.
 
@@ -139,6 +143,8 @@ def evaluate_maps(
         classes: Names, background first.
         names: The images; None takes all, and then both folders must hold the same names.
         workers: Number of processes.
+        erosion: Side of the square that class masks are eroded by, see
+            :func:`~mmwsss.evaluation.erosion.check_erosion`.
 
     Returns:
         The figures at the best background score, as :func:`evaluate_masks` gives them, with the
@@ -148,7 +154,8 @@ def evaluate_maps(
         UsageError: see :func:`evaluate_masks`.
     """
     pairs = _find_pairs(cam_dir, gt_dir, names, kind='maps', suffix='.npz')
-    function = partial(count_cam_file, num_classes=len(classes), thresholds=DEFAULT_THRESHOLDS)
+    settings = dict(thresholds=DEFAULT_THRESHOLDS, erosion=erosion)
+    function = partial(count_cam_file, num_classes=len(classes), **settings)
     parts = work_through(function, pairs, workers=workers, description='maps')
     counts = sum_counts(parts, len(classes), len(DEFAULT_THRESHOLDS))
     curve = cam_curve(counts, DEFAULT_THRESHOLDS)

@@ -9,12 +9,13 @@ from typing import Any
 from mmwsss.engine.evaluate_folders import read_names
 from mmwsss.engine.launch import UsageError
 from mmwsss.engine.mask_tools import add_class_options, add_worker_option
+from mmwsss.evaluation.erosion import check_erosion
 from mmwsss.evaluation.mask_scores import figures_table
 from mmwsss.utils import atomic_write
 
 
 def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
-    """Add true masks, classes, images, processes and the file of the figures.
+    """Add true masks, classes, images, erosion, processes and the file of the figures.
 
     Args:
         parser: Parser of the tool.
@@ -26,20 +27,34 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
         metavar='FILE',
         help='file with one name a line (default: all; both folders then hold the same names)',
     )
+    parser.add_argument(
+        '--erosion',
+        type=int,
+        default=0,
+        metavar='PIXELS',
+        help='erode the predicted mask of each class by a square of this side, odd (default: 0, '
+        "not; 7 for SemFormer's published figures of maps)",
+    )
     add_worker_option(parser)
     parser.add_argument('--out', metavar='JSON', help='write the figures into this file, too')
 
 
-def chosen_names(args: argparse.Namespace) -> list[str] | None:
-    """Return the images that the command line names, None for all.
+def chosen_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the command line says of the comparison: images, processes and erosion.
 
     Args:
-        args: ``split``.
+        args: ``split``, ``workers`` and ``erosion``.
 
     Raises:
-        UsageError: see :func:`~mmwsss.engine.evaluate_folders.read_names`.
+        UsageError: ``--erosion`` is even, or see
+            :func:`~mmwsss.engine.evaluate_folders.read_names`.
     """
-    return None if args.split is None else read_names(args.split)
+    try:
+        erosion = check_erosion(args.erosion)
+    except ValueError as error:
+        raise UsageError(f'--{error}') from error
+    names = None if args.split is None else read_names(args.split)
+    return dict(names=names, workers=args.workers, erosion=erosion)
 
 
 def print_figures(figures: dict[str, Any], title: str) -> None:
@@ -61,7 +76,7 @@ def print_figures(figures: dict[str, Any], title: str) -> None:
         )
     if figures['undecided']:
         print(f'{figures["undecided"]} % of the pixels have no class (255) and count as missed.')
-    words = ', '.join(f'{key} {figures[key]}' for key in ('mIoU', 'm_FP', 'm_FN'))
+    words = ', '.join(f'{key} {figures[key]}' for key in ('mIoU', 'm_FP', 'm_FN', 'FP', 'FN'))
     print(f'{title}: {words}{f" ({note})" if note else ""}')
 
 

@@ -9,8 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .erosion import erode_best
+
 EPS = 1e-10
-DEFAULT_THRESHOLDS = tuple(i / 100 for i in range(60))
+# The published 0.01 ... 0.59, those up to 1 for smooth maps, and the same digits in the two decades
+# below for steep ones. Files in half precision resolve all of them: they lose what is below 6e-5.
+DEFAULT_THRESHOLDS = (
+    *(i / 10_000 for i in range(1, 10)),
+    *(i / 1_000 for i in range(1, 10)),
+    *(i / 100 for i in range(1, 100)),
+)
 
 
 def check_thresholds(thresholds: Sequence[float]) -> Tensor:
@@ -41,6 +49,7 @@ def cam_histogram(
     ignore: int,
     keys: Tensor | None = None,
     num_classes: int | None = None,
+    erosion: int = 0,
 ) -> Tensor:
     """Count pixels by true class, best class and how many thresholds the best score exceeds.
 
@@ -56,6 +65,8 @@ def cam_histogram(
         ignore: Value of the target that is left out.
         keys: Foreground indices of the maps, increasing; the other classes cannot be.
         num_classes: Classes with background, to go with ``keys``.
+        erosion: Side of the square that class masks are eroded by, see
+            :func:`~mmwsss.evaluation.erosion.erode_best`.
 
     Shapes:
         scores: ``(K, H, W)`` float, with ``keys`` ``(n, H, W)``.
@@ -85,18 +96,18 @@ def cam_histogram(
         # no class can be, so the first is as good as any
         keys, scores = keys.new_zeros(1), scores.new_full((1, *target.shape), -torch.inf)
     num_bins = len(thresholds) + 1
-    scores, target = scores.float().flatten(1), target.flatten().long()
+    best, index = scores.float().max(dim=0)
+    if bool(best.isnan().any()):
+        raise ValueError('the class activation maps hold NaN')
+    best = erode_best(best, index, erosion)
     kept = target != ignore
-    target, scores = target[kept], scores[:, kept]
+    target, best, index = target[kept].long(), best[kept], index[kept]
     wrong = (target < 0) | (target >= num_classes)
     if bool(wrong.any()):
         raise ValueError(
             f'the mask has the value {int(target[wrong][0])}, but the classes are 0 to '
             f'{num_classes - 1} and {ignore} is ignored'
         )
-    best, index = scores.max(dim=0)
-    if bool(best.isnan().any()):
-        raise ValueError('the class activation maps hold NaN')
     # right=False: the number of thresholds strictly below the score, exact at the edges
     bins = torch.bucketize(best, thresholds.to(best.device), right=False)
     flat = (target * (num_classes - 1) + keys[index]) * num_bins + bins
@@ -108,7 +119,9 @@ def cam_histogram(
 class CAMCurve:
     """Counts and figures at T thresholds; classes with background first.
 
-    Source: Wang et al., CVPR 2020, Eqs. 13 and 14, https://arxiv.org/abs/2004.04581
+    Source: Wang et al., CVPR 2020, Eqs. 13 and 14, https://arxiv.org/abs/2004.04581, for ``m_fp``
+    and ``m_fn``; Chen et al., 2022, Tables 12 and 13, https://arxiv.org/abs/2210.14618, for
+    ``fp`` and ``fn``
 
     Args:
         thresholds: Background scores, ``(T,)``.
@@ -125,7 +138,7 @@ class CAMCurve:
     @property
     def iou(self) -> np.ndarray:
         """Intersection over union, ``(T, K + 1)``, 0 for a class that occurs nowhere."""
-        return self.tp / (self.gt + self.pred - self.tp + EPS)
+        return self.tp / self._union
 
     @property
     def miou(self) -> np.ndarray:
@@ -148,9 +161,23 @@ class CAMCurve:
         return self._mean_over_tp(self.gt)
 
     @property
+    def fp(self) -> np.ndarray:
+        """False positives, ``(T,)``: mean over all classes of their share of the union."""
+        return ((self.pred - self.tp) / self._union).mean(axis=1)
+
+    @property
+    def fn(self) -> np.ndarray:
+        """False negatives, ``(T,)``: mean over all classes of their share of the union."""
+        return ((self.gt - self.tp) / self._union).mean(axis=1)
+
+    @property
     def best(self) -> int:
         """Position of the threshold with the highest mIoU, the first of equals."""
         return int(self.miou.argmax())
+
+    @property
+    def _union(self) -> np.ndarray:
+        return self.gt + self.pred - self.tp + EPS
 
     def _mean_over_tp(self, total: np.ndarray) -> np.ndarray:
         tp, total = self.tp[:, 1:], total[:, 1:]

@@ -20,7 +20,7 @@ SparseCounts = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def count_cam_file(
-    paths: tuple[str, str], num_classes: int, thresholds: tuple[float, ...]
+    paths: tuple[str, str], num_classes: int, thresholds: tuple[float, ...], *, erosion: int = 0
 ) -> SparseCounts:
     """Compare the maps of a file with a mask.
 
@@ -28,6 +28,7 @@ def count_cam_file(
         paths: File in the ``npz`` layout, and true mask.
         num_classes: Classes with background.
         thresholds: Background scores, see :func:`~mmwsss.evaluation.cam_curve.check_thresholds`.
+        erosion: As in :func:`~mmwsss.evaluation.cam_histogram`.
 
     Returns:
         Positions and values of the entries of :func:`~mmwsss.evaluation.cam_histogram` that are
@@ -56,6 +57,7 @@ def count_cam_file(
             ignore=IGNORE_INDEX,
             keys=torch.from_numpy(keys[order]),
             num_classes=num_classes,
+            erosion=erosion,
         )
     except ValueError as error:
         raise CAMFileError(

@@ -17,6 +17,7 @@ from mmwsss.datasets.decoding import turned_note
 from mmwsss.datasets.masks import IGNORE_INDEX, MaskError, read_mask
 
 from .cam_curve import CAMCurve
+from .erosion import erode_mask
 
 
 def _histogram(values: Tensor, num_classes: int) -> Tensor:
@@ -87,12 +88,14 @@ def mask_counts(
     return torch.stack([areas[i] for i in (0, 2, 3)]).numpy()
 
 
-def count_files(paths: tuple[str, str], num_classes: int) -> NDArray[np.int64]:
+def count_files(paths: tuple[str, str], num_classes: int, *, erosion: int = 0) -> NDArray[np.int64]:
     """Compare two files, see :func:`mask_counts`.
 
     Args:
         paths: Predicted and true mask.
         num_classes: Classes with background.
+        erosion: Side of the square that the predicted classes are eroded by, see
+            :func:`~mmwsss.evaluation.erosion.erode_mask`.
 
     Raises:
         MaskError: a mask cannot be read or holds what is no class, or the sizes differ.
@@ -104,6 +107,7 @@ def count_files(paths: tuple[str, str], num_classes: int) -> NDArray[np.int64]:
             f'{target.shape[1]} x {target.shape[0]}{turned_note(pred.shape, target.shape)}: give '
             'masks of the same images.'
         )
+    pred = erode_mask(torch.from_numpy(pred), erosion).numpy()
     return mask_counts(pred, target, num_classes)
 
 
@@ -146,9 +150,11 @@ def mask_figures(counts: NDArray[np.int64], classes: Sequence[str]) -> dict[str,
     Returns:
         In per cent ``mIoU`` (over all classes, as published: one that occurs nowhere counts as
         0), ``mIoU_present`` (without those) and ``undecided``, the share of pixels without a
-        class; ``m_FP`` and ``m_FN`` (Wang et al., CVPR 2020, Eqs. 13 and 14); ``classes``, by
-        name, with ``IoU``, ``precision`` and ``recall`` in per cent. What is not defined is
-        None. ``note`` is there where :func:`truth_note` has something to say.
+        class, and ``FP`` and ``FN``, shares of the union of predicted and true pixels, over all
+        classes (Chen et al., 2022, Tables 12 and 13); ``m_FP`` and ``m_FN`` (Wang et al., CVPR
+        2020, Eqs. 13 and 14); ``classes``, by name, with ``IoU``, ``precision`` and ``recall`` in
+        per cent. What is not defined is None. ``note`` is there where :func:`truth_note` has
+        something to say.
 
     Shapes:
         counts: ``(3, K + 1)`` int64.
@@ -172,6 +178,8 @@ def mask_figures(counts: NDArray[np.int64], classes: Sequence[str]) -> dict[str,
         mIoU_present=_number(found * 100),
         m_FP=_number(curve.m_fp[0]),
         m_FN=_number(curve.m_fn[0]),
+        FP=_number(curve.fp[0] * 100),
+        FN=_number(curve.fn[0] * 100),
         undecided=_number(undecided * 100),
         classes={
             name: {key: _number(rate[i] * 100) for key, rate in rates.items()}

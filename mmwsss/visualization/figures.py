@@ -92,9 +92,12 @@ def plot_threshold_curves(
                 'values; they must be as many, and at least one.'
             )
         best = int(np.argmax(miou))
-        label = f'{name}: {miou[best]:.2f} at {thresholds[best]:.2f}'
+        label = f'{name}: {miou[best]:.2f} at {thresholds[best]:g}'
         (line,) = axis.plot(thresholds, miou, label=label)
         axis.plot(thresholds[best], miou[best], 'o', color=line.get_color())
+    # steep maps have their best scores near 0
+    positive = [t for thresholds, _ in curves.values() for t in thresholds if t > 0]
+    axis.set_xscale('symlog', linthresh=min(positive, default=1))
     axis.set(xlabel='background score', ylabel='mIoU (%)')
     axis.grid(alpha=0.3)
     axis.legend()

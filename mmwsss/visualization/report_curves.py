@@ -95,7 +95,7 @@ def threshold_plot(data: ReportData, split: str) -> Plot | None:
         for line in axis.lines[2 * i : 2 * i + 2]:  # the curve and its best point
             line.set_color(colors[name])
         best = int(np.argmax(miou))
-        text = f'{miou[best]:.2f} at {thresholds[best]:.2f}'
+        text = f'{miou[best]:.2f} at {thresholds[best]:g}'
         lines.append(Line(name, colors[name], text))
     axis.spines[['top', 'right']].set_visible(False)
     return Plot('', inline_svg(figure, 'thresholds'), lines)

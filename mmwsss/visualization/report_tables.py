@@ -16,7 +16,7 @@ _WHAT = dict(
     MakePseudoMasks='pseudo masks',
     Test='predictions',
 )
-_RATES = {'m_FP': ('m_FP', 3), 'm_FN': ('m_FN', 3), 'background score': ('threshold', 2)}
+_RATES = {'m_FP': ('m_FP', '.3f'), 'm_FN': ('m_FN', '.3f'), 'background score': ('threshold', 'g')}
 
 
 class Column(NamedTuple):
@@ -100,9 +100,9 @@ def listing(names: Sequence[str]) -> str:
     return f'{", ".join(others)} and {last}' if others else last
 
 
-def _number(figures: Mapping[str, Any] | None, key: str, digits: int) -> str:
+def _number(figures: Mapping[str, Any] | None, key: str, form: str) -> str:
     value = (figures or {}).get(key)
-    return '' if value is None else f'{value:.{digits}f}'
+    return '' if value is None else f'{value:{form}}'
 
 
 def all_splits(data: ReportData) -> list[str]:
@@ -146,12 +146,12 @@ def stage_table(data: ReportData, split: str) -> StageTable:
     """
     stages, splits = data.stages, all_splits(data)
     columns = [
-        Column('mIoU (%)', name, [_number(s.figures.get(name), 'mIoU', 2) for s in stages])
+        Column('mIoU (%)', name, [_number(s.figures.get(name), 'mIoU', '.2f') for s in stages])
         for name in splits
     ]
     columns += [
-        Column(f'on {split}', name, [_number(s.figures.get(split), key, digits) for s in stages])
-        for name, (key, digits) in _RATES.items()
+        Column(f'on {split}', name, [_number(s.figures.get(split), key, form) for s in stages])
+        for name, (key, form) in _RATES.items()
     ]
     columns += [
         Column('files', name, [f'{s.files[name]:,}' if name in s.files else '' for s in stages])

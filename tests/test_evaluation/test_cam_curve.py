@@ -74,8 +74,49 @@ def test_ratios_of_the_published_script(data, curve, name, numerator, denominato
 
 
 def test_whole_curve_is_the_published_one(data):
-    curve = reference_curve(data, DEFAULT_THRESHOLDS)
+    curve = reference_curve(data, [i / 100 for i in range(60)])
     np.testing.assert_allclose(curve.miou * 100, data['curve'], rtol=1e-12)
+
+
+def test_default_scores_are_the_published_ones_and_others(data):
+    assert set(DEFAULT_THRESHOLDS) > {i / 100 for i in range(1, 60)}
+    curve = reference_curve(data, DEFAULT_THRESHOLDS)
+    np.testing.assert_allclose(curve.miou[18:77] * 100, data['curve'][1:], rtol=1e-12)
+    assert len(curve.miou) == 117 and curve.thresholds[0] == 1e-4
+
+
+@pytest.mark.parametrize(('name', 'stored'), [('fp', 'fp_all'), ('fn', 'fn_all')])
+def test_shares_of_the_union_are_the_published_ones(data, curve, name, stored):
+    np.testing.assert_allclose(getattr(curve, name), data[stored].mean(axis=1), rtol=1e-9)
+
+
+def steep_maps(seed):
+    """Make maps of two classes that live near 0, and a truth that their bodies fill at 0.003."""
+    generator = torch.Generator().manual_seed(seed)
+    target = torch.zeros(60, 60, dtype=torch.long)
+    target[10:50, 10:50] = 1 + seed % 2
+    level = torch.where(target > 0, -2.0, -3.0) + torch.randn(60, 60, generator=generator) / 3
+    # far from objects and for the other class nearly nothing, which half precision loses
+    maps = torch.stack([level, level - 5]).flip(0 if seed % 2 else ())
+    maps[:, :5] -= 5
+    return 10**maps, target
+
+
+def test_maps_near_0_have_their_best_score_resolved():
+    """Steps of 0.01 end above; the curve has its best inside, and half precision gives the same."""
+    found = []
+    for dtype in (torch.float32, torch.float16):
+        counts = 0
+        for seed in range(4):
+            maps, target = steep_maps(seed)
+            edges = check_thresholds(DEFAULT_THRESHOLDS)
+            counts = counts + cam_histogram(maps.to(dtype), target, edges, ignore=255)
+        found.append(cam_curve(counts.numpy(), DEFAULT_THRESHOLDS))
+    best = found[0].best
+    assert 0.002 <= found[0].thresholds[best] <= 0.005
+    published = np.isin(found[0].thresholds, [i / 100 for i in range(1, 60)])
+    assert found[0].miou[best] > found[0].miou[published].max() + 0.2
+    np.testing.assert_allclose(found[0].miou, found[1].miou, atol=5e-4)
 
 
 @pytest.mark.parametrize('i', range(6))

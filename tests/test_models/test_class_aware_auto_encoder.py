@@ -67,6 +67,18 @@ def test_every_parameter_gets_a_gradient():
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
+@pytest.mark.parametrize('width', [8, 4])
+def test_tokens_are_reduced_to_the_width_of_the_encoder(width):
+    """Not to that of the decoder: Tables 6 and 10 of the paper vary the two apart."""
+    backbone = dict(CONFIG['backbone'], embed_dims=width)
+    decoder = {k: v for k, v in CONFIG['decoder'].items() if k != 'hidden_channels'}
+    decoder = build(
+        backbone=backbone, embed_head=dict(HEAD, in_channels=width), decoder=decoder
+    ).decoder
+    assert decoder.reduce[0].out_features == decoder.project.in_features == width
+    assert decoder.project.out_features == 12
+
+
 def test_reconstruction_can_be_left_out():
     model = build(decoder=None)
     image = torch.randn(1, 3, 16, 16)

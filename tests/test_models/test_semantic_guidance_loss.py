@@ -1,5 +1,7 @@
 """SemFormer's losses against loops over images and classes."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -91,6 +93,34 @@ def test_suppression_by_hand():
     torch.testing.assert_close(found, total + 1 - masks[:, 0].sum() / 90)
 
 
+def test_suppression_of_the_background_too():
+    masks, _ = masks_and_valid()
+    found = ActivationSuppressionLoss(2.0, with_background=True)(masks)
+    torch.testing.assert_close(found, 2 * sum(masks[:, k].mean() for k in range(4)) / 4)
+
+
+def test_means_of_images_are_those_of_the_paper():
+    """Eqs. 7 and 8: 1 / C over classes, 1 / (C - 1) over the others, no half."""
+    torch.manual_seed(0)
+    image, own = LABELS.nonzero(as_tuple=True)
+    similarity = torch.rand(len(image), 4, dtype=torch.float64)
+    total = 0
+    for i, label in enumerate(LABELS):
+        present = label.nonzero().flatten().tolist()
+        for row in (image == i).nonzero().flatten().tolist():
+            k = int(own[row])
+            others = [1 + similarity[row, j] for j in present if j != k]
+            total += (1 - similarity[row, k] + sum(others) / max(len(others), 1)) / len(present)
+    pull = torch.nn.functional.one_hot(own, 4)
+    push = LABELS[image] - pull
+    found = PullPushLoss(2.0, per_image=True)(similarity, pull, push, image)
+    torch.testing.assert_close(found, 2 * total / 3)
+    # the published code does not look at images
+    batch = PullPushLoss(2.0)(similarity, pull, push, image)
+    torch.testing.assert_close(batch, 2 * pull_push_loss(similarity, pull, push))
+    assert abs(batch - found / 2) > 1e-3
+
+
 def test_pull_and_push_are_those_of_the_loops():
     torch.manual_seed(0)
     similarity = torch.rand(5, 4) * 2 - 1
@@ -132,7 +162,7 @@ def test_losses_have_weights():
     one = torch.eye(3, 4)
     similarity = masks[:, :, 0, 0]
     for loss, plain, arguments in (
-        (PullPushLoss(2.0), pull_push_loss, (similarity, one, 1 - one)),
+        (partial(PullPushLoss(2.0), image=None), pull_push_loss, (similarity, one, 1 - one)),
         (ActivationSuppressionLoss(2.0), activation_suppression_loss, (masks,)),
         (
             ActivationComplementationLoss(2.0),

@@ -317,6 +317,8 @@ def test_other_auto_encoders_are_refused(cfg, checkpoint, tmp_path, change, mess
         (('losses.loss_x.type=SimilarityLoss',), 'losses has no loss_x; it has loss_cf, loss_cb'),
         (('caae.init_cfg.type=Xavier',), r"caae\.init_cfg must be dict\(type='Pretrained'"),
         (('caae.embed_head.num_classes=2',), 'the same num_classes, got 4 and 2'),
+        (('cra_blocks=0', 'cam_head.activation=None'), 'maps are masks, attention or both: set'),
+        (('cam_head.activation=softmax',), r"one of \('relu', 'sigmoid', None\), got 'softmax'"),
         (('test_cfg.output=seg',), r"test_cfg\.output must be one of \('cam',\), got 'seg'"),
     ],
 )
@@ -339,6 +341,19 @@ def test_tensor_mode(build, blocks):
     assert {name: tuple(x.shape) for name, x in outputs.items()} == shapes
     if blocks:
         assert outputs['cra'].min() == 0 and 0.9 < outputs['cra'].max() <= 1
+
+
+@pytest.mark.parametrize('name', ['relu', 'sigmoid', None])
+def test_maps_are_masks_times_attention(build, name):
+    """The published form, the paper's, and attention alone (Table 16)."""
+    model = build(f'cam_head.activation={name}').eval()
+    images = torch.randn(2, 3, 32, 48)
+    with torch.no_grad():
+        outputs = model(images, mode='tensor')
+        found = model.predict_maps(images)[0]
+    logits = outputs['mask_logits']
+    masks = {'relu': logits.clamp(min=0), 'sigmoid': logits.sigmoid(), None: 1.0}[name]
+    torch.testing.assert_close(found, (masks * outputs['cra'])[:, 1:])
 
 
 def test_predictions(build):

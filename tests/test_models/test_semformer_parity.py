@@ -439,6 +439,17 @@ def test_multi_scale_maps_lie_on_the_image(semformer, views, view_maps):
     assert (sample.seg_logits.data[1:][absent] == -1).all()
 
 
+def test_the_walk_starts_close_to_the_published_maps(semformer, views):
+    """It takes the maps of the image's size, the published one those summed at a quarter."""
+    data, batch = views
+    with torch.no_grad():
+        (sample,) = CAMTTAModel(module=semformer).test_step(batch)
+    maps = sample.seg_logits.data[1:][data['keys'][1:] - 1]
+    cells = F.interpolate(maps[None], data['cam'].shape[1:], mode='bilinear')[0]
+    difference = (cells / cells.amax(dim=(1, 2), keepdim=True) - data['cam']).abs().max()
+    assert 0.01 < difference < 0.031  # as docs/semformer.md says
+
+
 def test_evaluation_label():
     data, settings = load('semformer_cam')
     scores = F.pad(data['hr_cam'], (0, 0, 0, 0, 1, 0), value=settings['eval_threshold'])

@@ -51,6 +51,8 @@ def test_figures_are_those_of_the_published_evaluation(tool, data, folder):
     assert found['mIoU'] == pytest.approx(100 * data['miou'][1], abs=1e-3)
     assert found['m_FP'] == pytest.approx(data['m_fp'][1], abs=1e-3)
     assert found['m_FN'] == pytest.approx(data['m_fn'][1], abs=1e-3)
+    assert found['FP'] == pytest.approx(100 * data['fp_all'][1].mean(), abs=1e-3)
+    assert found['FN'] == pytest.approx(100 * data['fn_all'][1].mean(), abs=1e-3)
     tp, pred, gt = (data[f'count_{kind}'][1] for kind in ('tp', 'pred', 'gt'))
     expected = {'IoU': (tp, gt + pred - tp), 'precision': (tp, pred), 'recall': (tp, gt)}
     for i, rates in enumerate(found['classes'].values()):
@@ -103,6 +105,17 @@ def test_many_pixels_are_counted_exactly():
     found = mask_figures(counts + counts, ['background', 'dog'])
     expected = 100 * 2 * 2**24 / (2 * (2**24 + 3))
     assert found['classes']['background']['IoU'] == round(expected, 4)
+
+
+def test_masks_are_eroded(tool, tmp_path):
+    mask = np.zeros((9, 9), np.uint8)
+    mask[2:7, 2:7] = 1
+    save_mask(tmp_path / 'pred/a.png', mask)
+    save_mask(tmp_path / 'gt/a.png', mask)
+    found = run(tool, tmp_path, '--classes', 'dog', '--erosion', '3')
+    assert found['classes']['dog'] == dict(IoU=36, precision=100, recall=36)
+    with pytest.raises(UsageError, match='--erosion must be an odd number of pixels'):
+        run(tool, tmp_path, '--classes', 'dog', '--erosion', '2')
 
 
 def test_split_names_the_pairs(tool, folder):

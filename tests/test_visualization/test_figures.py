@@ -31,7 +31,7 @@ def test_curve_marks_the_best():
         {'CAM': ([0.1, 0.2], [40.0, 30]), 'SEAM': ([0.1, 0.2], [41, 52])}
     )
     texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert texts == ['CAM: 40.00 at 0.10', 'SEAM: 52.00 at 0.20']
+    assert texts == ['CAM: 40.00 at 0.1', 'SEAM: 52.00 at 0.2']
 
 
 @pytest.mark.parametrize('suffix', ['png', 'svg'])

@@ -233,7 +233,7 @@ def test_table_has_a_row_a_stage_with_its_figures(page):
     assert (what, seconds) == ('class activation maps', '1.0 s')
     assert (val, train) == tuple(f'{miou:.2f}' for miou in expected)
     assert (m_fp, m_fn) == tuple(f'{figures(10)[key]:.3f}' for key in ('m_FP', 'm_FN'))
-    assert (score, train_files, val_files) == ('0.20', '2,000', '7')
+    assert (score, train_files, val_files) == ('0.2', '2,000', '7')
     assert row(page, 'cam') == ['a &lt;classifier&gt;', *[''] * 7, '1 h 10 min']
     assert row(page, 'masks')[1:3] == ['', f'{figures(30)["mIoU"]:.2f}']
     assert row(page, 'labels')[6] == '2,000'
@@ -247,7 +247,7 @@ def test_stages_that_use_tags_are_named(page):
 
 
 def test_curve_is_drawn_with_its_best_score(page):
-    assert 'maps\n52.50 at 0.20' in page.text
+    assert 'maps\n52.50 at 0.2' in page.text
     assert len(page.all('svg')) == 2  # and the losses of one training
 
 

@@ -6,11 +6,10 @@ from .formatting import PackWeakInputs, install_mirrored_packing
 from .loading import ImageFileError, LoadImageChecked, LoadMaskChecked, decode_image
 from .photometric import JitterColor, JitterHSV
 from .resizing import LimitLongSide, RandomScaleImage, ResizeLongSide, ScaleImage
-from .zooming import ExpandCanvas, ZoomIntoPart, draw_part
+from .zooming import ZoomIntoPart, draw_part
 
 __all__ = [
     'CropWithValidBox',
-    'ExpandCanvas',
     'FuseAffinityScores',
     'ImageFileError',
     'JitterColor',

@@ -1,4 +1,4 @@
-"""Zooming out, onto a larger canvas, and into a part of the image."""
+"""Zooming into a part of the image."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
-from ..masks import IGNORE_INDEX
 from .cropping import place_crop
-from .loading import TRANSPARENT_COLOR
 from .resizing import resize_results
 
 TRIES = 10
@@ -44,64 +42,13 @@ def draw_part(
 
 
 @TRANSFORMS.register_module()
-class ExpandCanvas(BaseTransform):
-    """Put the image at a random place of a larger canvas of the mean colour.
-
-    Adds ``valid_box``, see :class:`CropWithValidBox`. What lies around gets 255 in a mask.
-
-    Source: Liu et al. (SSD), ECCV 2016, https://arxiv.org/abs/1512.02325
-
-    Args:
-        max_ratio: Largest factor on both sides; the factor is uniform from 1 on.
-
-    Raises:
-        ValueError: a factor below 1.
-    """
-
-    def __init__(self, max_ratio: float = 3.0) -> None:
-        if max_ratio < 1:
-            raise ValueError(
-                f'{type(self).__name__}: received max_ratio={max_ratio} where at least 1 is '
-                'expected.'
-            )
-        self.max_ratio = max_ratio
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Enlarge the canvas of the image, and of the mask where one is loaded.
-
-        Args:
-            results: Data info with ``img``, BGR, not yet cropped.
-        """
-        height, width = results['img'].shape[:2]
-        ratio = np.random.uniform(1, self.max_ratio)
-        canvas = round(height * ratio), round(width * ratio)
-        top, left = (
-            place_crop(n, whole)[1] for n, whole in zip((height, width), canvas, strict=True)
-        )
-        padding = {'img': TRANSPARENT_COLOR[::-1], 'gt_seg_map': IGNORE_INDEX}
-        for key, value in padding.items():
-            image = results.get(key)
-            if image is not None:
-                larger = np.empty((*canvas, *image.shape[2:]), dtype=image.dtype)
-                larger[:] = value
-                larger[top : top + height, left : left + width] = image
-                results[key] = larger
-        results['img_shape'] = canvas
-        results['valid_box'] = (top, left, top + height, left + width)
-        return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(max_ratio={self.max_ratio})'
-
-
-@TRANSFORMS.register_module()
 class ZoomIntoPart(BaseTransform):
     """Cut a random part and resize it to a square, as torchvision's ``RandomResizedCrop`` does.
 
     Pixels are interpolated bilinearly.
 
-    ``valid_box``, where the image lies on a canvas, goes along; it is empty where the part holds
-    nothing of the image. The image must be flipped before, which turns no box.
+    A ``valid_box`` of a crop before goes along; it is empty where the part holds nothing of the
+    image.
 
     Source: Szegedy et al., CVPR 2015, https://arxiv.org/abs/1409.4842
 

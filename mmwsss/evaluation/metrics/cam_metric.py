@@ -22,6 +22,7 @@ from mmwsss.evaluation.cam_curve import (
     check_thresholds,
 )
 from mmwsss.evaluation.curve_files import write_curve
+from mmwsss.evaluation.erosion import check_erosion
 from mmwsss.evaluation.mask_scores import truth_note
 from mmwsss.evaluation.predictions import check_finite, check_ignored
 from mmwsss.utils import ModelMismatchError
@@ -49,21 +50,26 @@ class CAMMetric(BaseMetric):
 
     Reads ``seg_logits`` (background first, then the normalised maps), ``gt_score`` (the image's
     tags) and ``gt_sem_seg``. Returns ``cam/mIoU`` (per cent, the best of all thresholds, over all
-    classes of the data set), ``cam/threshold``, where it was reached, and ``cam/m_FP`` and
-    ``cam/m_FN`` there. Any number of processes gives the same figures.
+    classes of the data set), ``cam/threshold``, where it was reached, and there ``cam/m_FP`` and
+    ``cam/m_FN``, and ``cam/FP`` and ``cam/FN`` (per cent, shares of the union, over all classes).
+    Any number of processes gives the same figures.
 
-    Source: Wang et al., CVPR 2020, Sec. 4.2, Eqs. 13 and 14, https://arxiv.org/abs/2004.04581
+    Source: Wang et al., CVPR 2020, Sec. 4.2, Eqs. 13 and 14, https://arxiv.org/abs/2004.04581;
+    FP and FN: Chen et al., 2022, Tables 12 and 13, https://arxiv.org/abs/2210.14618
 
     Args:
-        thresholds: Background scores; 0, 0.01 ... 0.59 by default, as published.
+        thresholds: Background scores; 0.01, 0.02 ... 0.99 by default (0.59 as published), and
+            1 to 9 thousandths and ten-thousandths.
         ignore_index: Value of masks that is left out.
         use_image_labels: Only classes that the image is tagged with compete, where it has tags.
+        erosion: Side of the square that class masks are eroded by, see
+            :func:`~mmwsss.evaluation.erosion.erode_best`; 7 for SemFormer's published figures.
         output_dir: Folder for ``curve.csv`` and ``curve.png``.
         collect_device: As in mmengine's ``BaseMetric``.
         prefix: Put before the names of the figures, with a slash, instead of ``cam``.
 
     Raises:
-        ValueError: thresholds that do not increase.
+        ValueError: thresholds that do not increase, or an even ``erosion``.
 
     Example:
         >>> scores = torch.tensor([[[.2, .2]], [[.1, .6]]])  # background, one class
@@ -86,6 +92,7 @@ class CAMMetric(BaseMetric):
         ignore_index: int = 255,
         *,
         use_image_labels: bool = True,
+        erosion: int = 0,
         output_dir: str | None = None,
         collect_device: str = 'cpu',
         prefix: str | None = None,
@@ -95,6 +102,7 @@ class CAMMetric(BaseMetric):
         self.edges = check_thresholds(self.thresholds)
         self.ignore_index = ignore_index
         self.use_image_labels = use_image_labels
+        self.erosion = check_erosion(erosion)
         self.output_dir = output_dir
 
     def _scores(self, sample: dict) -> Tensor:
@@ -138,7 +146,9 @@ class CAMMetric(BaseMetric):
             )
             target = target.squeeze(0).to(scores.device)
             try:
-                counts = cam_histogram(scores, target, self.edges, ignore=self.ignore_index)
+                counts = cam_histogram(
+                    scores, target, self.edges, ignore=self.ignore_index, erosion=self.erosion
+                )
             except ValueError as error:
                 path = sample.get('img_path', '(no path)')
                 raise ValueError(f'CAMMetric: image {path}: {error}.') from error
@@ -168,6 +178,8 @@ class CAMMetric(BaseMetric):
             threshold=self.thresholds[best],
             m_FP=round(float(curve.m_fp[best]), 4),
             m_FN=round(float(curve.m_fn[best]), 4),
+            FP=round(float(curve.fp[best]) * 100, 4),
+            FN=round(float(curve.fn[best]) * 100, 4),
         )
 
     def _log(self, curve: CAMCurve) -> None:

@@ -25,7 +25,7 @@ class ClassEmbedHead(BaseModule):
 
     The background is a class as the others are.
 
-    Source: Chen et al., 2022, Sec. 3.2, https://arxiv.org/abs/2210.14618
+    Source: Chen et al., 2022, Eqs. 1 and 2, https://arxiv.org/abs/2210.14618
 
     Args:
         in_channels: Channels of a patch token.

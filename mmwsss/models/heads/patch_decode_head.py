@@ -15,12 +15,13 @@ from mmwsss.models.backbones.token_block import TokenBlock
 class PatchDecodeHead(BaseModule):
     """Decoder of the class-aware auto-encoder: transformer blocks without position embedding.
 
-    Source: Chen et al., 2022, Sec. 3.2, https://arxiv.org/abs/2210.14618
+    Source: Chen et al., 2022, Eq. 3, https://arxiv.org/abs/2210.14618
 
     Args:
         in_channels: Channels of a token that comes in.
         embed_dims: Channels of a token within the blocks.
-        hidden_channels: Channels that a token is reduced to before, ``embed_dims`` by default.
+        hidden_channels: Channels that a token is reduced to before, ``embed_dims`` by default;
+            published is the encoder's width.
         num_layers: Blocks.
         num_heads: Heads of their attention.
         patch_size: Side of a patch in pixels.

@@ -20,7 +20,8 @@ def similarity_loss(similarity: Tensor, labels: Tensor) -> Tensor:
     tangent there: a class that resembles nothing still learns, with a gradient of 1e4 over the
     number of elements.
 
-    Source: Chen et al., 2022, Eq. 4, https://arxiv.org/abs/2210.14618, and its published code.
+    Source: Chen et al., 2022, Eqs. 2 and 12, https://arxiv.org/abs/2210.14618, and its published
+    code.
 
     Shapes:
         similarity: ``(N, C)`` float, at most 1.
@@ -58,6 +59,8 @@ class SimilarityLoss(nn.Module):
 @MODELS.register_module()
 class ReconstructionLoss(nn.Module):
     """Mean squared error of a reconstruction, over all pixels.
+
+    Source: Chen et al., 2022, Eq. 4, https://arxiv.org/abs/2210.14618
 
     Args:
         loss_weight: Factor on the loss.

@@ -23,22 +23,51 @@ def masked_mean(values: Tensor, chosen: Tensor) -> Tensor:
     return (values * chosen).sum() / chosen.sum().clamp(min=1)
 
 
-def pull_push_losses(similarity: Tensor, pull: Tensor, push: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the two halves of :func:`pull_push_loss`.
+def image_mean(values: Tensor, chosen: Tensor, image: Tensor) -> Tensor:
+    """Return the mean over images of the mean of the chosen values of each.
+
+    An image of which nothing is chosen counts as 0; nothing waits for their number.
+
+    Shapes:
+        values: ``(M, C)`` float.
+        chosen: ``(M, C)``, 0 or 1.
+        image: ``(M,)`` int64, the image of each row; every image from 0 on has a row.
+        returns: scalar.
+
+    Example:
+        >>> values, image = torch.tensor([[1.], [3.], [6.]]), torch.tensor([0, 0, 1])
+        >>> image_mean(values, torch.ones(3, 1), image).item()  # of 2 and 6
+        4.0
+    """
+    chosen = chosen.to(values.dtype)
+    rows = torch.stack(
+        [(values * chosen).sum(dim=1), chosen.sum(dim=1), chosen.new_ones(len(image))]
+    )
+    # as many images as rows at most
+    total, number, occurs = torch.zeros_like(rows).index_add(1, image, rows)
+    return (total / number.clamp(min=1)).sum() / (occurs > 0).sum().clamp(min=1)
+
+
+def pull_push_losses(
+    similarity: Tensor, pull: Tensor, push: Tensor, image: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the two parts of :func:`pull_push_loss`.
 
     Shapes:
         similarity: ``(M, C)`` float, cosines.
         pull, push: ``(M, C)``, 0 or 1.
+        image: ``(M,)`` int64, see :func:`image_mean`; without it, the mean is that of all rows.
         returns: ``1 - mean`` over ``pull`` and ``1 + mean`` over ``push``, scalars; 0 for a set
             that is empty.
     """
-    return (
-        masked_mean(1 - similarity, pull),
-        masked_mean(1 + similarity, push),
-    )
+    if image is None:
+        return masked_mean(1 - similarity, pull), masked_mean(1 + similarity, push)
+    return image_mean(1 - similarity, pull, image), image_mean(1 + similarity, push, image)
 
 
-def pull_push_loss(similarity: Tensor, pull: Tensor, push: Tensor) -> Tensor:
+def pull_push_loss(
+    similarity: Tensor, pull: Tensor, push: Tensor, image: Tensor | None = None
+) -> Tensor:
     """Pull cosines of one set to 1 and push those of another to -1.
 
     With the similarities of image parts with the classes, one row a part, this is the
@@ -46,38 +75,54 @@ def pull_push_loss(similarity: Tensor, pull: Tensor, push: Tensor) -> Tensor:
     pulls and the others that are present push. Where a part shows what that map leaves, it is the
     class-background loss, and the sets change places.
 
-    Source: CF and CB of Chen et al., 2022, https://arxiv.org/abs/2210.14618
+    The published code takes the means over the batch and half of their sum; the paper those of
+    each image, which ``image`` asks for, and their whole sum.
+
+    Source: Chen et al., 2022, Eqs. 7 and 8, https://arxiv.org/abs/2210.14618, and its published
+    code.
 
     Shapes:
         similarity: ``(M, C)`` float, cosines.
         pull, push: ``(M, C)``, 0 or 1.
-        returns: scalar in [0, 2]; an empty set gives 0.
+        image: ``(M,)`` int64, see :func:`image_mean`.
+        returns: scalar in [0, 2], with ``image`` in [0, 4]; an empty set gives 0.
 
     Example:
         >>> similarity = torch.tensor([[0.5, 0.25]])
         >>> one = torch.tensor([[1, 0]])
         >>> pull_push_loss(similarity, one, 1 - one).item()  # (0.5 + 1.25) / 2
         0.875
+        >>> pull_push_loss(similarity, one, 1 - one, torch.tensor([0])).item()
+        1.75
     """
-    return sum(pull_push_losses(similarity, pull, push)) / 2
+    total = sum(pull_push_losses(similarity, pull, push, image))
+    return total / 2 if image is None else total
 
 
-def activation_suppression_loss(masks: Tensor) -> Tensor:
+def activation_suppression_loss(masks: Tensor, *, with_background: bool = False) -> Tensor:
     """Keep foreground small and background large.
 
     The mean of the foreground masks plus one minus the mean of the background mask, over all
     classes and pixels: what is padding, where masks are 0, counts as well.
 
-    Source: AS of Chen et al., 2022, https://arxiv.org/abs/2210.14618
+    Source: Chen et al., 2022, Eq. 9, https://arxiv.org/abs/2210.14618, and its published code.
+
+    Args:
+        with_background: Keep the background small, too, as Eq. 9 has it: the mean of all masks.
 
     Shapes:
         masks: ``(N, K + 1, H, W)`` float in [0, 1], background first.
-        returns: scalar in [0, 2].
+        returns: scalar in [0, 2], with the background in [0, 1].
 
     Example:
-        >>> activation_suppression_loss(torch.tensor([0.5, 0.25, 0.75]).view(1, 3, 1, 1)).item()
+        >>> masks = torch.tensor([0.5, 0.25, 0.75]).view(1, 3, 1, 1)
+        >>> activation_suppression_loss(masks).item()
         1.0
+        >>> activation_suppression_loss(masks, with_background=True).item()
+        0.5
     """
+    if with_background:
+        return masks.mean()
     return masks[:, 1:].mean() + 1 - masks[:, 0].mean()
 
 
@@ -88,7 +133,7 @@ def activation_complementation_loss(masks: Tensor, labels: Tensor, valid: Tensor
     of the image; j runs over the present classes as well. Images with one present class alone are
     left out.
 
-    Source: AC of Chen et al., 2022, https://arxiv.org/abs/2210.14618
+    Source: Chen et al., 2022, Eqs. 10 and 11, https://arxiv.org/abs/2210.14618
 
     Shapes:
         masks: ``(N, C, H, W)`` float in [0, 1].
@@ -117,15 +162,19 @@ class PullPushLoss(nn.Module):
 
     Args:
         loss_weight: Factor on the loss.
+        per_image: Means of each image, not halved, as the paper has them; of the batch, halved,
+            as the published code has them, by default.
     """
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
+    def __init__(self, loss_weight: float = 1.0, *, per_image: bool = False) -> None:
         super().__init__()
         self.loss_weight = loss_weight
+        self.per_image = per_image
 
-    def forward(self, similarity: Tensor, pull: Tensor, push: Tensor) -> Tensor:
+    def forward(self, similarity: Tensor, pull: Tensor, push: Tensor, image: Tensor) -> Tensor:
         """Return the weighted loss; shapes as in :func:`pull_push_loss`."""
-        return self.loss_weight * pull_push_loss(similarity, pull, push)
+        image = image if self.per_image else None
+        return self.loss_weight * pull_push_loss(similarity, pull, push, image)
 
 
 @MODELS.register_module()
@@ -134,15 +183,18 @@ class ActivationSuppressionLoss(nn.Module):
 
     Args:
         loss_weight: Factor on the loss.
+        with_background: As in :func:`activation_suppression_loss`.
     """
 
-    def __init__(self, loss_weight: float = 0.075) -> None:
+    def __init__(self, loss_weight: float = 0.075, *, with_background: bool = False) -> None:
         super().__init__()
         self.loss_weight = loss_weight
+        self.with_background = with_background
 
     def forward(self, masks: Tensor) -> Tensor:
         """Return the weighted loss; shapes as in :func:`activation_suppression_loss`."""
-        return self.loss_weight * activation_suppression_loss(masks)
+        loss = activation_suppression_loss(masks, with_background=self.with_background)
+        return self.loss_weight * loss
 
 
 @MODELS.register_module()

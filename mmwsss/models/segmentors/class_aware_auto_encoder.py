@@ -28,13 +28,13 @@ class ClassAwareAutoEncoder(BaseSegmentor):
     normalised pixels. Predictions have ``pred_score`` (K,), the similarity of each foreground
     class, as metrics of multi-label classification read it; there is no segmentation.
 
-    Source: Chen et al., 2022, Sec. 3.2, https://arxiv.org/abs/2210.14618
+    Source: Chen et al., 2022, Sec. 3.2, Eqs. 1 to 4, https://arxiv.org/abs/2210.14618
 
     Args:
         backbone: Config of the backbone; its last output is used.
         embed_head: Config of the head that makes class embeddings.
-        decoder: Config of the head that paints the image, told its ``in_channels``; None leaves
-            reconstruction out.
+        decoder: Config of the head that paints the image, told its ``in_channels`` and, as
+            ``hidden_channels``, the width of the encoder; None leaves reconstruction out.
         loss_similarity: Config of the loss on the similarities.
         loss_reconstruction: Config of the loss on the painted image.
         data_preprocessor: Config of the data preprocessor.
@@ -65,7 +65,10 @@ class ClassAwareAutoEncoder(BaseSegmentor):
         self.decoder = None
         if decoder is not None:
             channels = self.num_classes * self.embed_head.embed_channels
-            self.decoder = MODELS.build({'in_channels': channels, **decoder})
+            hidden = embed_head['in_channels']
+            self.decoder = MODELS.build(
+                {'in_channels': channels, 'hidden_channels': hidden, **decoder}
+            )
         self.loss_similarity = MODELS.build(loss_similarity or dict(type='SimilarityLoss'))
         self.loss_reconstruction = MODELS.build(
             loss_reconstruction or dict(type='ReconstructionLoss')

@@ -59,8 +59,8 @@ class SemFormer(WeakSegmentor):
         **kwargs: Arguments of :class:`WeakSegmentor`; ``cam_head`` is a :class:`TokenMaskHead`.
 
     Raises:
-        ValueError: the parts have other numbers of classes, there is no such block, or no such
-            loss.
+        ValueError: the parts have other numbers of classes, there is no such block, no such loss,
+            or nothing that makes maps.
     """
 
     loss_names = ('loss_cf', 'loss_cb', 'loss_as', 'loss_ac', 'loss_ss')
@@ -99,6 +99,11 @@ class SemFormer(WeakSegmentor):
             )
             | (embed_head or {})
         )
+        if not cra_blocks and self.cam_head.activation is None:
+            raise ValueError(
+                'SemFormer: maps are masks, attention or both: set cra_blocks or '
+                "cam_head.activation ('relu')."
+            )
         if self.guide.num_classes != num_classes:
             raise ValueError(
                 f'SemFormer: cam_head and caae.embed_head must have the same num_classes, got '
@@ -154,6 +159,8 @@ class SemFormer(WeakSegmentor):
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """Return the losses of a batch under their names in ``losses``.
 
+        Source: Chen et al., 2022, Eqs. 7 to 13, https://arxiv.org/abs/2210.14618
+
         Shapes:
             inputs: ``(N, 3, H, W)`` float, normalised, 0 outside the images.
         """
@@ -192,19 +199,21 @@ class SemFormer(WeakSegmentor):
         embed = caae.embed(parts, chunk_size=self.caae_chunk)
         similarities = caae.embed_head.similarity(embed).chunk(len(sides))
         return {
-            name: self.losses[name](similarity, pull, push)
+            name: self.losses[name](similarity, pull, push, pairs.image)
             for (name, (_, pull, push)), similarity in zip(sides.items(), similarities, strict=True)
         }
 
     def predict_maps(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return class activation maps that lie on the inputs, and image scores.
 
+        Source: Chen et al., 2022, Eqs. 5 and 6, https://arxiv.org/abs/2210.14618
+
         Shapes:
             inputs: ``(N, 3, H, W)`` float, normalised.
             returns: ``(N, K, h, w)``, and logits ``(N, K)``.
         """
         outputs = self._forward(inputs)
-        cam = outputs['mask_logits'][:, 1:].relu()
+        cam = self.cam_head.activate(outputs['mask_logits'][:, 1:])
         if self.cra_blocks:
             cam = cam * outputs['cra'][:, 1:]
         similarity = clamped_cosine(outputs['class_embed'], self.class_semantics)[:, 1:]
