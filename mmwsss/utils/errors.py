@@ -67,7 +67,7 @@ def system_sentence(error: OSError) -> str | None:
         'out/a.png cannot be written (No space left on device): make room, or name another folder; \
 what is finished stays.'
     """
-    name = 'A file' if error.filename is None else str(error.filename)
+    name = 'A file or the output' if error.filename is None else str(error.filename)
     reason = error.strerror or str(error)
     if error.errno in _FULL:
         return (

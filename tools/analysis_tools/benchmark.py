@@ -12,6 +12,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import mmwsss  # noqa: F401 - registers everything
+from mmwsss.engine.launch import merge_options
+from mmwsss.utils.measure import peak_resident
+
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.model import revert_sync_batchnorm
@@ -23,10 +27,6 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from prettytable import PrettyTable
 from torch import nn
-
-import mmwsss  # noqa: F401 - registers everything
-from mmwsss.engine.launch import merge_options
-from mmwsss.utils.measure import peak_resident
 
 MEGABYTE = 2**20
 CHILD = '--measure-here'

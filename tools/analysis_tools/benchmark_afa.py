@@ -10,6 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import mmwsss  # noqa: F401 - registers everything
+from mmwsss.models.segmentors import AFA
+from mmwsss.ops import min_max_norm
+from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
+
 import torch
 import torch.nn.functional as F
 from benchmark import build_model
@@ -21,11 +26,6 @@ from mmseg.models.decode_heads import SegformerHead
 from mmseg.structures import SegDataSample
 from prettytable import PrettyTable
 from torch import Tensor, nn
-
-import mmwsss  # noqa: F401 - registers everything
-from mmwsss.models.segmentors import AFA
-from mmwsss.ops import min_max_norm
-from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
 
 MEGABYTE = 2**20
 CONFIG = Path(__file__).parents[2] / 'configs/afa/afa_mit-b1_voc.py'

@@ -8,12 +8,6 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
-import torch
-import torch.nn.functional as F
-from benchmark_par import unfolded
-from prettytable import PrettyTable
-from torch import Tensor
-
 from mmwsss.models import PAR
 from mmwsss.ops import (
     affinity_route_scores,
@@ -24,6 +18,12 @@ from mmwsss.ops import (
     valid_mask,
 )
 from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
+
+import torch
+import torch.nn.functional as F
+from benchmark_par import unfolded
+from prettytable import PrettyTable
+from torch import Tensor
 
 MEGABYTE = 2**20
 BG_SCORES = (0.35, 0.55)

@@ -7,15 +7,15 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 
+from mmwsss.models import DenseCRF
+from mmwsss.utils import number
+from mmwsss.utils.measure import best_seconds
+
 import cv2
 import numpy as np
 import torch
 from prettytable import PrettyTable
 from torch import Tensor
-
-from mmwsss.models import DenseCRF
-from mmwsss.utils import number
-from mmwsss.utils.measure import best_seconds
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

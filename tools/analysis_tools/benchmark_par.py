@@ -7,13 +7,13 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 
+from mmwsss.models import PAR
+from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
+
 import torch
 import torch.nn.functional as F
 from prettytable import PrettyTable
 from torch import Tensor
-
-from mmwsss.models import PAR
-from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
 
 MEGABYTE = 2**20
 FORMS = ('slices', 'unfold')

@@ -7,13 +7,13 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 
-import torch
-from prettytable import PrettyTable
-from torch import Tensor
-
 from mmwsss.ops import half_disc_offsets, random_walk
 from mmwsss.utils import number
 from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
+
+import torch
+from prettytable import PrettyTable
+from torch import Tensor
 
 MEGABYTE = 2**20
 

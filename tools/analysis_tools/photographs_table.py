@@ -10,9 +10,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from mmwsss.engine.launch import UsageError, run_tool
+
+import numpy as np
 
 TOOLS = Path(__file__).resolve().parents[1]
 # what is measured of the photographs that nothing was trained on
