@@ -13,6 +13,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _UNUSABLE = (
     errno.EIO,
+    errno.EEXIST,
+    errno.ELOOP,
     errno.ENAMETOOLONG,
     errno.ENOTDIR,
     errno.EISDIR,

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
+from mmwsss.apis.trained_model import check_device
+from mmwsss.engine.launch import one_sentence
 from mmwsss.models import PAR
 from mmwsss.ops import (
     affinity_route_scores,
@@ -51,6 +53,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if min(*args.size, args.batch_size, args.iters, args.repeats, args.threads) < 1:
         parser.error('sizes, crops, iterations, turns and threads must be at least 1')
     args.device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    check_device(args.device)
     return args
 
 
@@ -192,4 +195,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    with one_sentence('benchmark_afa_labels.py'):
+        sys.exit(main())
