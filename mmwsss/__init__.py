@@ -18,6 +18,7 @@ install_strict_loading()
 from . import datasets, engine, evaluation, models  # noqa: E402
 
 datasets.transforms.install_mirrored_packing()
+datasets.transforms.install_long_pictures()
 evaluation.install_exact_counts()
 
 __all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models']

@@ -6,14 +6,19 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import pseudo_collate
 from mmengine.fileio import get_file_backend
+from mmengine.model import BaseModel
 from mmengine.registry import MODELS
+from mmengine.runner import ValLoop
 from mmengine.runner.checkpoint import CheckpointLoader
+from mmseg.structures import SegDataSample
 from PIL import Image, PngImagePlugin
 
 from mmwsss.apis.painting import paint_cams
@@ -132,6 +137,21 @@ def test_errors_of_the_program_keep_their_traceback():
 def test_errors_of_a_network_name_the_picture(error, words):
     with pytest.raises(PictureError, match=words), naming([Picture('rex', 'rex.jpg')]):
         raise error
+
+
+def test_errors_of_a_network_in_a_loop_name_the_picture():
+    class Network(BaseModel):
+        def forward(self, inputs, data_samples, mode):
+            return torch.nn.functional.conv2d(inputs[0], torch.ones(1, 3, 8, 8))
+
+    sample = SegDataSample(metainfo=dict(img_path='im/rex.jpg'))
+    data = [dict(inputs=torch.zeros(3, 4, 4), data_samples=sample)]
+    runner = SimpleNamespace(model=Network(), call_hook=lambda *args, **options: None)
+    loop = object.__new__(ValLoop)
+    vars(loop).update(_runner=runner, fp16=False)
+    with pytest.raises(RuntimeError) as caught:
+        loop.run_iter(0, pseudo_collate(data))
+    assert user_sentence(caught.value).startswith('im/rex.jpg: smaller than the network can take')
 
 
 # configs

@@ -155,3 +155,14 @@ def save_video(path: Path, frames: int, size: tuple[int, int] = (24, 32)) -> Pat
         writer.write(np.full((*size, 3), 20 * number, dtype=np.uint8))
     writer.release()
     return path
+
+
+def break_off(path: Path) -> Path:
+    """Cut a video in the middle of its frames.
+
+    Args:
+        path: The file, ``.avi``.
+    """
+    content = path.read_bytes()
+    path.write_bytes(content[: (content.find(b'movi') + content.find(b'idx1')) // 2])
+    return path

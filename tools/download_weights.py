@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from prettytable import PrettyTable
-
 from mmwsss.compat import CheckpointError
 from mmwsss.engine.first_weights import weight_names
 from mmwsss.engine.launch import UsageError, load_config, run_tool
@@ -19,6 +17,8 @@ from mmwsss.models.pretrained import (
     weights_folder,
 )
 from mmwsss.models.pretrained_table import TABLE
+
+from prettytable import PrettyTable
 
 TOOLS = Path(__file__).resolve().parent
 

@@ -6,8 +6,6 @@ import argparse
 import os
 from typing import Any
 
-from mmengine.config import DictAction
-
 from mmwsss.apis import ImageNetInferencer, WSSSInferencer
 from mmwsss.apis.map_refiner import SETTINGS
 from mmwsss.apis.picture_tags import EveryPicture
@@ -17,6 +15,8 @@ from mmwsss.datasets.tag_names import read_tag_names
 from mmwsss.engine.broken_entries import add_skip_option, end_with
 from mmwsss.engine.launch import UsageError, run_tool
 from mmwsss.utils import number, short_list
+
+from mmengine.config import DictAction
 
 TAG_FILES = ('.csv', '.json', '.npy', '.txt', '.xml')
 

@@ -6,11 +6,6 @@ import argparse
 from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-
 from mmwsss.datasets import AffinityScores
 from mmwsss.datasets.affinity_files import LEVELS, SUFFIXES, write_affinity_scores
 from mmwsss.datasets.class_palettes import write_mask_file
@@ -28,6 +23,11 @@ from mmwsss.evaluation.cam_images import read_image_and_cams
 from mmwsss.models.refiners import DenseCRF
 from mmwsss.ops import background_stacks, combine_seed_labels, label_probs, seed_labels
 from mmwsss.utils import number
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 # exponents of AffinityNet's code; constants of SemFormer's, IRN's are 0.3 and 0.05
 BACKGROUND = dict(psa=(4.0, 24.0), irn=(0.11, 0.15))

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from mmengine.config import DictAction
-
 from mmwsss.datasets.class_palettes import write_mask_file
 from mmwsss.engine.cam_tasks import (
     CAMTask,
@@ -29,6 +27,8 @@ from mmwsss.evaluation.cam_images import read_image_and_cams
 from mmwsss.evaluation.pseudo_masks import pseudo_mask
 from mmwsss.models.refiners import DenseCRF
 from mmwsss.utils import number
+
+from mmengine.config import DictAction
 
 
 def background_word(word: str) -> float | str:

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from mmengine.config import Config
-
 from mmwsss.datasets import image_id
 from mmwsss.engine.launch import (
     UsageError,
@@ -22,6 +20,8 @@ from mmwsss.engine.model_files import add_writing_options, set_writer, write_fil
 from mmwsss.evaluation import CAMFileError
 from mmwsss.evaluation.cam_files import DTYPES, cam_file_name
 from mmwsss.utils import short_list
+
+from mmengine.config import Config
 
 
 def make_parser() -> argparse.ArgumentParser:

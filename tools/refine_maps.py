@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
-from mmengine.config import DictAction
-
 from mmwsss.engine.cam_tasks import (
     CAMTask,
     add_share_option,
@@ -20,6 +18,8 @@ from mmwsss.evaluation import write_cam_file
 from mmwsss.evaluation.cam_images import read_image_and_cams
 from mmwsss.evaluation.pseudo_masks import refine_cams
 from mmwsss.models.refiners import PAR
+
+from mmengine.config import DictAction
 
 
 def make_parser() -> argparse.ArgumentParser:

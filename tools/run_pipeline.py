@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mmengine.config import Config
-
 from mmwsss.engine.launch import UsageError, add_common_options, run_tool
 from mmwsss.engine.mask_tools import add_worker_option
 from mmwsss.engine.pipeline import Pipeline, read_pipeline, run_pipeline, show_plan
@@ -17,6 +15,8 @@ from mmwsss.engine.pipeline.own_data import own_pipeline, own_work_dir
 from mmwsss.engine.pipeline.tasks import follow
 from mmwsss.engine.pipeline.world import join_world
 from mmwsss.utils import number
+
+from mmengine.config import Config
 
 TOOLS = Path(__file__).resolve().parent
 DEFAULT = 'configs/pipelines/photographs_effnet-lite0.py'

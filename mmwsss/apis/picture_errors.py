@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from mmwsss.utils import FileProblemError, lacks_memory, short_list
+from mmwsss.utils import FileProblemError, lacks_memory, short_list, too_small
 
 from .pictures import Picture
-
-# what PyTorch says where a picture has fewer pixels than a kernel or a stride
-_TOO_SMALL = re.compile(
-    r"Kernel size can't be greater|output size is too small|should be greater than 0|"
-    r'padding size should be less|non-empty 3D or 4D|must be greater than the size of',
-    re.IGNORECASE,
-)
 
 
 class PictureError(FileProblemError):
@@ -43,9 +35,6 @@ def naming(pictures: Sequence[Picture]) -> Iterator[None]:
                 'pipeline), or take a smaller batch size, or no test-time augmentation; what is '
                 'finished stays.'
             ) from error
-        if isinstance(error, RuntimeError) and _TOO_SMALL.search(str(error)):
-            raise PictureError(
-                f'{names}: smaller than the network can take: leave out pictures with a side of '
-                'less than 32 pixels, or make them larger.'
-            ) from error
+        if sentence := too_small(error, names):
+            raise PictureError(sentence) from error
         raise

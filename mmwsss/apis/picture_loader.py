@@ -89,6 +89,8 @@ class PictureLoader:
             FileNotFoundError: it is gone.
         """
         copy = None
+        if picture.problem is not None:
+            raise ImageFileError(picture.problem)
         if picture.image is None:
             results = self._read(str(picture.path))
         elif folder is None:

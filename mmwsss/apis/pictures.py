@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from glob import escape, glob
-from itertools import accumulate, count, islice, takewhile
+from itertools import accumulate, takewhile
 from operator import truediv
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import mmcv
 import numpy as np
 
 from mmwsss.datasets import image_id
-from mmwsss.datasets.folder_files import list_folder
+from mmwsss.datasets.folder_files import FolderFiles, list_folder
 from mmwsss.datasets.image_names import IMAGE_SUFFIXES, image_name
 from mmwsss.engine.launch import UsageError
 from mmwsss.utils import shown
@@ -35,6 +34,7 @@ class Picture:
         path: Its file, None for an array and a frame.
         image: The array, None for a file.
         tags: Foreground indices that it is tagged with, None where that is not known.
+        problem: Why it cannot be read, where that is known.
 
     Shapes:
         image: ``(H, W, 3)`` uint8, BGR.
@@ -44,6 +44,7 @@ class Picture:
     path: str | None = None
     image: np.ndarray | None = None
     tags: tuple[int, ...] | None = None
+    problem: str | None = None
 
     @property
     def tag_name(self) -> str | None:
@@ -80,21 +81,35 @@ class Video:
 
     @cached_property
     def _frames(self) -> int:
-        reader = mmcv.VideoReader(self.path)
-        if not reader.opened or reader.read() is None:
-            raise UsageError(
-                f'video {self.path} cannot be read: fetch the file again, or convert it to MP4.'
-            )
-        return reader.frame_cnt
+        # what the header says, which need not be true
+        return mmcv.VideoReader(self.path).frame_cnt
 
     def __len__(self) -> int:
-        # what the header says, which need not be true
         return max(-(-self._frames // self.stride), 1)
 
     def __iter__(self) -> Iterator[Picture]:
-        frames = islice(mmcv.VideoReader(self.path), 0, None, self.stride)
-        for number, frame in zip(count(0, self.stride), frames, strict=False):
-            yield Picture(f'{self.name}_{number:06}', image=frame, tags=self.tags)
+        reader = mmcv.VideoReader(self.path)
+        number = 0
+        while (frame := reader.read()) is not None:
+            name = f'{self.name}_{number:06}'
+            if number % self.stride == 0:
+                yield Picture(name, image=frame, tags=self.tags)
+            number += 1
+        if problem := self._problem(number):
+            yield Picture(f'{self.name}_{number:06}', self.path, problem=problem)
+
+    def _problem(self, number: int) -> str:
+        """Say what is wrong with a video of which so many frames could be read, '' if nothing."""
+        advice = 'fetch the file again, or convert it to MP4.'
+        if not number:
+            return f'video {shown(self.path)} cannot be read: {advice}'
+        # some headers count by the duration
+        if self._frames - number > max(self._frames // 20, 1):
+            return (
+                f'video {shown(self.path)} breaks off after {number} of {self._frames} frames: '
+                f'{advice}'
+            )
+        return ''
 
 
 Source = Picture | Video
@@ -153,20 +168,14 @@ def _from_file(path: str, root: str, stride: int) -> Source:
     return Picture(image_name(relative), path)
 
 
-def _from_pattern(pattern: str, stride: int, without: Sequence[str]) -> list[Source]:
-    # a folder that is there is no pattern, whatever characters its name holds
+def _from_pattern(pattern: str, without: Sequence[str]) -> FolderFiles:
+    """Return what fits a pattern; a folder that is there is none, whatever its name holds."""
     *above, last = Path(pattern).parts
     fixed = list(takewhile(lambda path: path.is_dir(), accumulate(map(Path, above), truediv)))
-    root = str(fixed[-1]) if fixed else '.'
-    rest = Path(*above[len(fixed) :], last)
-    pattern = os.path.join(escape(root), rest) if fixed else pattern
-    return [
-        _from_file(path, root, stride)
-        for path in sorted(glob(pattern, recursive=True))
-        if path.lower().endswith((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
-        and os.path.isfile(path)
-        and not any(Path(path).resolve().is_relative_to(folder) for folder in without)
-    ]
+    root = fixed[-1] if fixed else Path()
+    rest = (*above[len(fixed) :], last)
+    suffixes = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
+    return list_folder(root, suffixes, without=without, pattern=rest)
 
 
 def _from_path(path: str, stride: int, without: Sequence[str], notes: list[str]) -> list[Source]:
@@ -174,24 +183,20 @@ def _from_path(path: str, stride: int, without: Sequence[str], notes: list[str])
         return [Picture(image_id(path), path)]
     if os.path.isfile(path):
         return [_from_file(path, os.path.dirname(path) or '.', stride)]
-    found: list[Source] = []
-    hint = ''
     if os.path.isdir(path):
-        files = list_folder(path, without=without)
-        found += [_from_file(os.path.join(path, name), path, stride) for name in files.names]
-        what, hint = 'The folder', files.hint('pictures')
-        notes += filter(None, [files.note('pictures')])
+        what, files = 'The folder', list_folder(path, without=without)
     elif MAGIC.search(path):
-        found = _from_pattern(path, stride, without)
-        what = 'The pattern'
+        what, files = 'The pattern', _from_pattern(path, without)
     else:
-        raise UsageError(f'There is no picture, folder or video {path}; check the path.')
-    if not found:
+        raise UsageError(f'There is no picture, folder or video {shown(path)}; check the path.')
+    if not files.names:
         raise UsageError(
-            f'{what} {path} gives no picture: name one with files that end with '
-            f'{", ".join(IMAGE_SUFFIXES)}.{hint}'
+            f'{what} {shown(path)} gives no picture: name one with files that end with '
+            f'{", ".join(IMAGE_SUFFIXES)}.{files.hint("pictures")}'
         )
-    return found
+    notes += filter(None, [files.note('pictures')])
+    root = files.folder
+    return [_from_file(os.path.join(root, name), root, stride) for name in files.names]
 
 
 def _from_array(image: np.ndarray, number: int) -> Picture:

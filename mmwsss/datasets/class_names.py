@@ -12,6 +12,7 @@ from .imagenet_classes import imagenet_classes
 from .label_readers.common import (
     BACKGROUND_NAMES,
     LabelFileError,
+    class_name,
     parse_json,
     read_text,
     text_lines,
@@ -39,7 +40,7 @@ def class_names(words: Sequence[str]) -> tuple[str, ...]:
             list), or the names. The background is put first where it is not.
 
     Raises:
-        LabelFileError: the file cannot be read, no class is named, or one is named twice.
+        LabelFileError: the file cannot be read, no class is named, one is empty or named twice.
 
     Example:
         >>> class_names(['dog', 'cat'])
@@ -54,11 +55,13 @@ def class_names(words: Sequence[str]) -> tuple[str, ...]:
     names = list(words)
     if len(words) == 1 and Path(words[0]).suffix.lower() in ('.txt', '.json', '.csv'):
         names = _file_classes(Path(words[0]))
+    names = [class_name(name) for name in names]
     if not names or names[0].lower() not in BACKGROUND_NAMES:
         names = ['background', *names]
-    if len(names) < 2 or len(set(names)) < len(names):
+    if len(names) < 2 or len(set(names)) < len(names) or '' in names:
         raise LabelFileError(
-            f'classes {", ".join(names)}: at least one class beside the background is expected, '
-            'and each once: give voc, coco, a file with one name a line, or the names.'
+            f'classes {", ".join(map(repr, names))}: at least one class beside the background is '
+            'expected, each with a name, and once: give voc, coco, a file with one name a line, or '
+            'the names.'
         )
     return tuple(names)

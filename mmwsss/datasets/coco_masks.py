@@ -13,6 +13,7 @@ from .image_names import image_id
 from .label_readers import LabelFileError
 from .masks import IGNORE_INDEX
 
+FARTHEST = 1e9  # pixels, from the corner of an image to a point of a polygon
 BoolMask = NDArray[np.bool_]
 
 
@@ -102,7 +103,7 @@ def polygon_mask(polygon: ArrayLike, height: int, width: int) -> BoolMask:
                [0, 0, 0, 0]])
     """
     points = np.asarray(polygon, np.float64)
-    if points.ndim != 1 or len(points) < 6 or len(points) % 2 or not np.isfinite(points).all():
+    if points.ndim != 1 or len(points) < 6 or len(points) % 2 or not (abs(points) < FARTHEST).all():
         raise ValueError(f'a polygon of it has {points.size} numbers, not 6, 8, 10 ... finite ones')
     x0, y0 = points.reshape(-1, 2).T
     x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
@@ -191,7 +192,7 @@ def instances_mask(
     for instance in instances:
         try:
             region = segmentation_mask(instance.segmentation, height, width)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, ArithmeticError) as error:
             text = f'annotation {instance.name}: {error}'
             if broken is None:
                 raise ValueError(text) from error

@@ -7,6 +7,7 @@ import stat
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cached_property
 
 from mmwsss.utils import FileProblemError, shown
@@ -17,6 +18,7 @@ SHOWN = 5
 # beside pictures these are no pictures that were forgotten
 BESIDE = ('.txt', '.csv', '.json', '.xml', '.md', '.yaml', '.yml', '.py', '.log', '.db', '.ini')
 HIDDEN = ('.', '__MACOSX')
+EVERYTHING = ('**',)
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,31 @@ class FolderFiles:
         return f'{number} files of {self.folder} are not used as {what}: {", ".join(kinds)}.'
 
 
-def _members(folder: str, without: Collection[str]) -> Iterator[tuple[str, os.stat_result | None]]:
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Tell whether a path fits a pattern, both in parts."""
+    if not pattern or not parts:
+        return not parts and all(part == '**' for part in pattern)
+    if pattern[0] == '**':
+        return _fits(parts, pattern[1:]) or _fits(parts[1:], pattern)
+    return fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
+
+
+def _may_hold(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Tell whether a folder may hold what fits a pattern."""
+    if '**' in pattern:
+        pattern = pattern[: pattern.index('**')]
+    elif len(parts) >= len(pattern):
+        return False
+    return all(map(fnmatch, parts, pattern))
+
+
+def _members(
+    folder: str, without: Collection[str], pattern: Sequence[str]
+) -> Iterator[tuple[str, os.stat_result | None]]:
     """Yield relative path and state of everything below a folder, None for a link to nothing.
 
     A folder that was seen already, by a link or another way, is not entered again; nor are those
-    that do not count.
+    that do not count, or hold nothing that fits.
     """
     top = os.stat(folder)
     seen = {(top.st_dev, top.st_ino)}
@@ -129,14 +151,15 @@ def _members(folder: str, without: Collection[str]) -> Iterator[tuple[str, os.st
             if entry.name.startswith(HIDDEN):
                 continue
             path = f'{parent}/{entry.name}' if parent else entry.name
+            parts = path.split('/')
             try:
                 state = entry.stat()
             except OSError:
-                yield path, None
-                continue
-            if not stat.S_ISDIR(state.st_mode):
-                yield path, state
-            elif (state.st_dev, state.st_ino) not in seen:
+                state = None
+            if state is None or not stat.S_ISDIR(state.st_mode):
+                if _fits(parts, pattern):
+                    yield path, state
+            elif (state.st_dev, state.st_ino) not in seen and _may_hold(parts, pattern):
                 seen.add((state.st_dev, state.st_ino))
                 todo.append(path)
 
@@ -146,6 +169,7 @@ def list_folder(
     suffixes: Sequence[str] = IMAGE_SUFFIXES,
     *,
     without: Collection[str] = (),
+    pattern: Sequence[str] = EVERYTHING,
 ) -> FolderFiles:
     """List the files of a folder and its subfolders; no file is opened.
 
@@ -156,13 +180,14 @@ def list_folder(
         folder: The folder.
         suffixes: Of the files that are used, in any case.
         without: Folders that do not count.
+        pattern: Parts of the paths that count, as of a shell; ``**`` stands for any folders.
 
     Raises:
         FileProblemError: a folder cannot be read.
     """
     folder = os.fspath(folder)
     names, others = [], defaultdict(list)
-    for path, state in _members(folder, without):
+    for path, state in _members(folder, without, tuple(pattern)):
         suffix = os.path.splitext(path)[1].lower()
         if state is None:
             others['links to nothing'].append(path)

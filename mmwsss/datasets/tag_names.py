@@ -12,7 +12,7 @@ from .check_labels import _json_entries, _Pairs
 from .folder_files import list_folder
 from .image_labels import LabelFileError, read_image_labels
 from .label_readers import files_of_images, is_instances
-from .label_readers.common import BACKGROUND_NAMES, parse_json
+from .label_readers.common import BACKGROUND_NAMES, class_name, parse_json
 from .label_readers.csv_file import csv_entries
 from .label_readers.json_file import data_list_entries, is_data_list
 from .label_readers.voc_xml import _object_names
@@ -90,12 +90,12 @@ def read_tag_names(
     path = Path(path)
     first: dict[str, str] = {}
     for name, where in _places(path, images):
-        first.setdefault(name, where)
+        first.setdefault(class_name(name), where)
     alike: dict[str, str] = {}
     for name, where in first.items():
-        if not name.strip():
+        if not name:
             raise LabelFileError(f'{path}, {where}: the name of a class is empty: leave it out.')
-        if name.strip().lower() in BACKGROUND_NAMES:
+        if name.lower() in BACKGROUND_NAMES:
             raise LabelFileError(
                 f'{path}, {where}: class {name!r} is the background, which every image may have: '
                 'leave it out of the labels.'

@@ -9,10 +9,11 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
@@ -62,64 +63,89 @@ def run_tool(
     run: Callable[[argparse.Namespace], None],
     argv: Sequence[str] | None = None,
 ) -> None:
-    """Parse the command line and run a tool; a wrong call ends with one sentence and status 2.
-
-    Ctrl-C ends it with one line and status 130. A tool whose output goes to a program that has
-    ended, as in ``| head``, ends silently, too, with status 1.
+    """Parse the command line and run a tool, see :func:`one_sentence`.
 
     Args:
         parser: Parser of the tool.
         run: What the tool does with the parsed arguments.
         argv: Arguments, those of the process by default.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # names need not be of the encoding of the terminal, nor of any
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors='backslashreplace')
     # argparse would print all options before
     parser.error = lambda message: parser.exit(  # type: ignore[method-assign]
         2, f'{parser.prog}: {message}; --help lists the options.\n'
     )
-    try:
-        args = parser.parse_args(argv)
-    except ValueError:  # of DictAction, on a word without '='
-        parser.exit(2, f'{parser.prog}: --cfg-options takes words of the form key=value.\n')
-    os.environ.setdefault('LOCAL_RANK', str(getattr(args, 'local_rank', 0)))
-    # a log that cannot be written is no traceback for each of its lines
-    logging.raiseExceptions = False
-    try:
+    with one_sentence(parser.prog):
+        try:
+            args = parser.parse_args(argv)
+        except ValueError as error:  # of DictAction, on a word without '='
+            raise UsageError('--cfg-options takes words of the form key=value.') from error
+        os.environ.setdefault('LOCAL_RANK', str(getattr(args, 'local_rank', 0)))
         run(args)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        if not _output_is_closed():
-            raise
-        parser.exit(1)
-    except KeyboardInterrupt:
-        parser.exit(INTERRUPTED, f'{parser.prog}: interrupted; what is finished stays.\n')
-    except (UsageError, CheckpointError) as error:
-        parser.exit(2, f'{parser.prog}: {error}\n')
-    except Exception as error:
-        sentence = user_sentence(error)
-        if sentence is None:
-            raise
-        parser.exit(2, f'{parser.prog}: {sentence}\n')
     _leave_group()
 
 
-def _output_is_closed() -> bool:
-    """Whether nobody reads standard output any more; what was to be written is then dropped."""
+@contextmanager
+def one_sentence(prog: str) -> Iterator[None]:
+    """End the process with one sentence and status 2 where the block does what a user can cause.
+
+    Ctrl-C ends it with one line and status 130. A tool whose output goes to a program that has
+    ended, as in ``| head``, ends silently, with status 1; one whose output does not fit on a disk
+    ends with a sentence.
+
+    Args:
+        prog: Name of the tool.
+    """
+    if sys.stdout is None:  # it was closed by the shell
+        sys.stdout = open(os.devnull, 'w')
+    for stream in (sys.stdout, sys.stderr):
+        # names need not be of the encoding of the terminal, nor of any
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
+    # a log that cannot be written is no traceback for each of its lines
+    logging.raiseExceptions = False
+    try:
+        try:
+            yield
+        except SystemExit:
+            sys.stdout.flush()
+            raise
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        _exit(INTERRUPTED, f'{prog}: interrupted; what is finished stays.')
+    except (UsageError, CheckpointError) as error:
+        _exit(2, f'{prog}: {error}')
+    except Exception as error:
+        if isinstance(error, OSError) and _drop_output(error):
+            sys.exit(1)
+        sentence = user_sentence(error)
+        if sentence is None:
+            raise
+        _exit(2, f'{prog}: {sentence}')
+
+
+def _exit(status: int, line: str) -> NoReturn:
+    print(line, file=sys.stderr)
+    sys.exit(status)
+
+
+def _drop_output(error: OSError) -> bool:
+    """Drop what standard output does not take any more; tell whether nobody reads it."""
     import select
 
-    output = sys.stdout.fileno()
-    if not hasattr(select, 'poll'):  # on Windows
-        return True
-    poll = select.poll()
-    poll.register(output, 0)
-    if not poll.poll(0):
+    closed = isinstance(error, BrokenPipeError)
+    try:
+        output = sys.stdout.fileno()
+        if closed and hasattr(select, 'poll'):  # not on Windows
+            poll = select.poll()
+            poll.register(output, 0)
+            closed = bool(poll.poll(0))
+        sys.stdout.flush()
+    except io.UnsupportedOperation:  # it is no file, as in tests
         return False
-    # the interpreter flushes once more when it ends
-    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
-    return True
+    except OSError:
+        # the interpreter flushes once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return closed
 
 
 def _read_config(path: str) -> Config:

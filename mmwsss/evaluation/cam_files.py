@@ -108,12 +108,15 @@ def write_cam_file(
 
     Raises:
         ValueError: layout, dtype, or shapes are none of these.
-        CAMFileError: a value is NaN or infinite, or becomes so in this dtype.
+        CAMFileError: a value is NaN or infinite, or too large for this dtype.
     """
     cam_file_name('', layout)
     if dtype not in DTYPES:
         raise ValueError(f'dtype must be one of {", ".join(DTYPES)}, got {dtype!r}.')
     keys = np.asarray(keys, dtype=np.int64)
+    if layout == 'npz':
+        # a map that is the same everywhere has scores far below 0, which float16 does not reach
+        cams = np.where(np.isfinite(cams), np.maximum(cams, np.finfo(dtype).min), cams)
     with np.errstate(over='ignore'):
         cams = np.ascontiguousarray(cams, dtype=dtype if layout == 'npz' else np.float32)
     if keys.ndim != 1 or cams.ndim != 3 or len(keys) != len(cams):

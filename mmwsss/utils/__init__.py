@@ -6,6 +6,7 @@ from .errors import (
     lacks_memory,
     problem_sentence,
     system_sentence,
+    too_small,
     user_sentence,
 )
 from .io import atomic_write, check_regular, read_content, read_utf8, remove_stale
@@ -27,6 +28,7 @@ __all__ = [
     'read_utf8',
     'remove_stale',
     'system_sentence',
+    'too_small',
     'user_sentence',
     'short_list',
     'shown',

@@ -13,6 +13,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _UNUSABLE = (
     errno.EIO,
+    errno.EEXIST,
+    errno.ELOOP,
     errno.ENAMETOOLONG,
     errno.ENOTDIR,
     errno.EISDIR,
@@ -22,6 +24,12 @@ _UNUSABLE = (
 )
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory|Cannot allocate")
 _KILLED = re.compile(r'DataLoader worker .*(killed by signal|exited unexpectedly)')
+# what PyTorch says where a picture has fewer pixels than a kernel or a stride
+_TOO_SMALL = re.compile(
+    r"Kernel size can't be greater|output size is too small|should be greater than 0|"
+    r'padding size should be less|non-empty 3D or 4D|must be greater than the size of',
+    re.IGNORECASE,
+)
 _NOT_SAVED = re.compile(r'PytorchStreamWriter failed|unexpected pos \d+ vs')
 # of MMEngine, where a part of a config becomes an object
 _BUILDERS = ('build_from_cfg', 'build_dataloader', 'from_cfg')
@@ -67,7 +75,7 @@ def system_sentence(error: OSError) -> str | None:
         'out/a.png cannot be written (No space left on device): make room, or name another folder; \
 what is finished stays.'
     """
-    name = 'A file' if error.filename is None else str(error.filename)
+    name = 'A file or the output' if error.filename is None else str(error.filename)
     reason = error.strerror or str(error)
     if error.errno in _FULL:
         return (
@@ -96,6 +104,33 @@ def lacks_memory(error: BaseException) -> bool:
         return error.errno == errno.ENOMEM
     kind = type(error).__module__ == 'cv2' or isinstance(error, RuntimeError)
     return kind and bool(_NO_MEMORY.search(str(error)) or 'Insufficient memory' in str(error))
+
+
+def too_small(error: BaseException, pictures: str) -> str | None:
+    """Return the sentence for pictures that a network cannot take, None for another error.
+
+    Args:
+        error: Of the network.
+        pictures: What they are called.
+    """
+    if not isinstance(error, RuntimeError) or not _TOO_SMALL.search(str(error)):
+        return None
+    return (
+        f'{pictures}: smaller than the network can take: leave out pictures with a side of less '
+        'than 32 pixels, or make them larger.'
+    )
+
+
+def _batch_images(error: BaseException) -> list[str]:
+    """Return the paths of the images at which MMEngine's loop was, as far as they are known."""
+    found: list[Any] = []
+    for frame, _ in walk_tb(error.__traceback__):
+        batch = frame.f_locals.get('data_batch')
+        if frame.f_code.co_name == 'run_iter' and isinstance(batch, dict):
+            found = list(batch.get('data_samples') or ())
+    # of several views of an image there are lists
+    samples = [one for part in found for one in (part if isinstance(part, list) else [part])]
+    return list(dict.fromkeys(str(getattr(sample, 'img_path', '')) for sample in samples))
 
 
 def _build_calls(error: BaseException) -> Iterator[dict[str, Any]]:
@@ -137,6 +172,9 @@ def user_sentence(error: Exception) -> str | None:
         )
     if isinstance(error, OSError):
         return system_sentence(error)
+    images = ', '.join(filter(None, _batch_images(error)[:3])) or 'The pictures'
+    if sentence := too_small(error, images):
+        return sentence
     text = str(error)
     if _KILLED.search(text):
         return (

@@ -6,7 +6,7 @@ import pytest
 from mmwsss.apis.pictures import find_pictures, is_one_picture
 from mmwsss.apis.size_batches import size_batches
 from mmwsss.engine.launch import UsageError
-from tests.tiny_models import save_photos, save_video
+from tests.tiny_models import break_off, save_photos, save_video
 
 ARRAY = np.zeros((4, 5, 3), np.uint8)
 
@@ -96,8 +96,32 @@ def test_stride_of_zero():
 
 def test_video_that_is_none(tmp_path):
     (tmp_path / 'walk.avi').write_bytes(b'no video')
-    with pytest.raises(UsageError, match='walk.avi cannot be read'):
-        len(find_pictures(tmp_path / 'walk.avi'))
+    pictures = find_pictures(tmp_path / 'walk.avi')
+    assert len(pictures) == 1
+    assert [picture.problem.split(':')[0] for picture in pictures] == [
+        f'video {tmp_path / "walk.avi"} cannot be read'
+    ]
+
+
+def test_video_that_breaks_off(tmp_path):
+    path = break_off(save_video(tmp_path / 'walk.avi', 12))
+    *frames, last = find_pictures(path)
+    assert 0 < len(frames) < 11
+    assert f'{path} breaks off after {len(frames)} of 12 frames' in last.problem
+
+
+def test_links_that_form_loops_are_entered_once(photos):
+    for name in ('one', 'two'):
+        (photos / name).symlink_to('.')
+    assert names(find_pictures(f'{photos}/**/*.jpg')) == ['a', 'sub/a']
+
+
+def test_what_fits_a_pattern_and_is_no_picture_is_named(photos):
+    (photos / 'c.heic').touch()
+    (photos / 'd.heic').touch()
+    pictures = find_pictures(f'{photos}/[bc]*')
+    assert names(pictures) == ['b']
+    assert pictures.notes == [f'1 files of {photos} are not used as pictures: 1 .heic (c.heic).']
 
 
 def test_two_files_of_one_name(tmp_path):

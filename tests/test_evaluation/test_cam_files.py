@@ -8,6 +8,7 @@ import torch
 
 from mmwsss.evaluation import CAMFileError, read_cam_file, write_cam_file
 from mmwsss.evaluation.cam_files import cam_file_name
+from mmwsss.ops import normalize_cam
 
 KEYS = np.array([3, 0])
 
@@ -175,3 +176,9 @@ def test_maps_that_are_not_finite_are_not_read(tmp_path, cams, value):
     np.savez(tmp_path / 'a.npz', keys=KEYS, cams=cams, version=np.int64(1))
     with pytest.raises(CAMFileError, match=r'a\.npz has maps with NaN or infinity and cannot'):
         read_cam_file(tmp_path / 'a.npz')
+
+
+def test_maps_that_are_the_same_everywhere_can_be_written(tmp_path):
+    cams = normalize_cam(torch.full((1, 1, 1), 12.8)).numpy()
+    write_cam_file(tmp_path / 'a.npz', np.array([0]), cams)
+    assert read_cam_file(tmp_path / 'a.npz', 2)[1].max() < -1

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mmwsss.engine.launch import UsageError
 from tests.loading import load_file
 
 FAST = ['--size', '20', '30', '--repeats', '1', '--iters', '2', '--device', 'cpu']
@@ -53,5 +54,5 @@ def test_refuses_no_labels(tool, capsys):
 
 
 def test_refuses_a_file_that_is_no_image(tool, tmp_path):
-    with pytest.raises(SystemExit, match='cannot be read as an image'):
+    with pytest.raises(UsageError, match='missing.jpg cannot be read'):
         tool.main([str(tmp_path / 'missing.jpg'), *FAST])

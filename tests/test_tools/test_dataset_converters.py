@@ -73,7 +73,10 @@ def test_class_names_of_a_file(tmp_path, name, text):
     ('words', 'message'),
     [
         (['background'], 'at least one class beside the background'),
-        (['dog', 'dog'], 'each once'),
+        (['dog', 'dog'], 'and once'),
+        (['dog', ' dog'], 'and once'),
+        (['caf\u00e9', 'cafe\u0301'], 'and once'),
+        ([''], "classes 'background', '': .* each with a name"),
         (['absent.txt'], r'absent\.txt: cannot be read'),
     ],
 )
@@ -312,14 +315,23 @@ def test_wrong_calls_of_the_mask_tool(tmp_path, coco, capsys):
     fails(capsys, 'belongs to the image 2, which', tool, coco(images=images[:2]), out, *words)
     fails(
         capsys,
-        "an entry has no 'width'",
+        "image 1: received {'id': 0, 'file_name': 'a', 'height': 1} where an object with id",
         tool,
         coco(images=[{'id': 0, 'file_name': 'a', 'height': 1}]),
         out,
         *words,
     )
     fails(capsys, 'lacks one of the lists', tool, coco(annotations=None), out, *words)
-    bad = [{**coco.content['annotations'][0], 'segmentation': [[1, 2]]}]
+    for size in (0, -5, '6', 6.5, None):
+        image = {**images[0], 'width': size}
+        fails(capsys, 'image 1: received', tool, coco(images=[image]), out, *words)
+    first = coco.content['annotations'][0]
+    for entry in (3, [], {**first, 'image_id': []}, {**first, 'category_id': None}):
+        fails(capsys, 'annotation 1: received', tool, coco(annotations=[entry]), out, *words)
+    for outline in ([[1e300] * 6], {'counts': [10**30, 1]}, {'counts': 'x\n'}, 5, [['a'] * 6]):
+        bad = [{**first, 'segmentation': outline}]
+        fails(capsys, 'image a, annotation 1: ', tool, coco(annotations=bad), out, *words)
+    bad = [{**first, 'segmentation': [[1, 2]]}]
     fails(
         capsys,
         'image a, annotation 1: a polygon of it has 2',
@@ -498,6 +510,6 @@ def test_broken_annotations_are_left_out_on_request(tmp_path, capsys):
     with pytest.raises(SystemExit, match='1'):
         run('coco2voc_masks', *words, '--skip-broken')
     said = capsys.readouterr().out
-    assert 'image 1, annotation 1' in said and 'annotation 2: no image 9' in said
+    assert 'image 1, annotation 1' in said and 'annotation 3: it belongs to the image 9' in said
     assert read_mask(tmp_path / 'out/1.png', 2)[1] == [0, 1]
     assert read_mask(tmp_path / 'out/2.png', 2)[1] == [0]

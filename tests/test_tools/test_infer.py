@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from mmwsss.engine.launch import run_tool
 from mmwsss.evaluation import read_cam_file
 from mmwsss.models.pretrained import find_file
-from tests.tiny_models import CAM_MODEL, save_photos, save_training, save_video
+from tests.tiny_models import CAM_MODEL, break_off, save_photos, save_training, save_video
 
 pytestmark = pytest.mark.stack
 TOOL = Path(__file__).parents[2] / 'tools/infer.py'
@@ -147,6 +148,21 @@ def test_broken_pictures_are_listed_and_the_status_is_1(tool, folder, tmp_path, 
     said = capsys.readouterr().out
     assert '1 pictures left out:\n' in said and 'b.png is truncated or no image' in said
     assert count(tmp_path / 'out') == dict(masks=1, overlays=1)
+
+
+def test_a_video_that_breaks_off_does_not_end_the_run(tool, folder, tmp_path, capsys):
+    photos = save_photos(tmp_path / 'photos', ['b.png'])
+    break_off(save_video(photos / 'a.avi', 12))
+    words = [f'{photos}/*', '--work-dir', folder / 'work', '--out-dir', tmp_path / 'out']
+    with pytest.raises(SystemExit, match='1'):
+        run(tool, *words, '--skip-broken')
+    said = capsys.readouterr().out
+    assert '1 pictures left out:\n' in said and 'a.avi breaks off after' in said
+    assert (tmp_path / 'out/masks/a_000000.png').is_file()
+    assert (tmp_path / 'out/masks/b.png').is_file()
+    with pytest.raises(SystemExit, match='2'):
+        run(tool, *words)
+    assert re.fullmatch(r'infer.py: video \S+a.avi breaks off .*\n', capsys.readouterr().err)
 
 
 def test_a_second_run_into_the_folder_of_the_pictures(tool, folder, tmp_path, capsys):

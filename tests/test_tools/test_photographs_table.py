@@ -33,6 +33,11 @@ def test_seeds_are_averaged_and_nothing_of_val_is_trained_on(tool, tmp_path, mon
             words[words.index('--out') + 1].write_text(json.dumps(dict(mIoU=40)))
 
     monkeypatch.setattr(tool, 'call', call)
+    monkeypatch.chdir(tmp_path)
+    for folder in ('train', 'val'):
+        for part in ('images', 'masks'):
+            (tmp_path / folder / part).mkdir(parents=True)
+        (tmp_path / folder / 'labels.csv').touch()
     words = ['train', 'val', '--classes', 'cat', 'dog', '--seeds', '1', '3']
     tool.photographs_table(tool.make_parser().parse_args([*words, '--work-dir', str(tmp_path)]))
     shown = capsys.readouterr().out
@@ -41,6 +46,12 @@ def test_seeds_are_averaged_and_nothing_of_val_is_trained_on(tool, tmp_path, mon
     trainings = [words for name, words in calls if name in ('run_pipeline.py', 'train.py')]
     assert len(trainings) == 4
     assert not any(word.startswith('val') for words in trainings for word in words)
+
+
+def test_a_folder_that_lacks_a_part_is_named_before_any_work(tool, tmp_path):
+    (tmp_path / 'images').mkdir()
+    with pytest.raises(UsageError, match='There is no masks in'):
+        tool.check_folder(str(tmp_path))
 
 
 def test_a_tool_that_fails_ends_the_table(tool):

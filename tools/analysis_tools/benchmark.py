@@ -12,6 +12,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import mmwsss  # noqa: F401 - registers everything
+from mmwsss.apis.trained_model import check_device
+from mmwsss.engine.launch import one_sentence
+from mmwsss.engine.pipeline.tool_configs import load_tool_config
+from mmwsss.utils.measure import peak_resident
+
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.model import revert_sync_batchnorm
@@ -23,10 +29,6 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from prettytable import PrettyTable
 from torch import nn
-
-import mmwsss  # noqa: F401 - registers everything
-from mmwsss.engine.launch import merge_options
-from mmwsss.utils.measure import peak_resident
 
 MEGABYTE = 2**20
 CHILD = '--measure-here'
@@ -65,6 +67,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if args.size is not None and (len(args.size) > 2 or min(args.size) < 1):
         parser.error(f'--size takes one or two positive numbers, got {args.size}')
     args.device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    check_device(args.device)
     return args
 
 
@@ -179,9 +182,7 @@ def measure(config: str, args: argparse.Namespace) -> dict[str, Any]:
     if args.threads:
         torch.set_num_threads(args.threads)
     set_random_seed(0)
-    cfg = Config.fromfile(config)
-    if args.cfg_options is not None:
-        merge_options(cfg, args.cfg_options, args.config)
+    cfg = load_tool_config(config, args.cfg_options or {})
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     model = build_model(cfg, args)
     head = getattr(model, 'cam_head', None) or model.decode_head
@@ -239,6 +240,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps(measure(argv[1], argparse.Namespace(**json.loads(argv[2])))))
         return 0
     args = parse_args(argv)
+    for config in args.configs:
+        load_tool_config(config, args.cfg_options or {})
     cuda = torch.device(args.device).type == 'cuda'
     memory = 'peak MiB (PyTorch)' if cuda else 'peak MiB (process)'
     table = PrettyTable(['config', 'batch', 'size', 'images/s', memory], align='r')
@@ -262,4 +265,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    with one_sentence('benchmark.py'):
+        sys.exit(main())

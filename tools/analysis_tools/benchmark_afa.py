@@ -10,6 +10,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import mmwsss  # noqa: F401 - registers everything
+from mmwsss.apis.trained_model import check_device
+from mmwsss.engine.launch import one_sentence
+from mmwsss.models.segmentors import AFA
+from mmwsss.ops import min_max_norm
+from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
+
 import torch
 import torch.nn.functional as F
 from benchmark import build_model
@@ -21,11 +28,6 @@ from mmseg.models.decode_heads import SegformerHead
 from mmseg.structures import SegDataSample
 from prettytable import PrettyTable
 from torch import Tensor, nn
-
-import mmwsss  # noqa: F401 - registers everything
-from mmwsss.models.segmentors import AFA
-from mmwsss.ops import min_max_norm
-from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
 
 MEGABYTE = 2**20
 CONFIG = Path(__file__).parents[2] / 'configs/afa/afa_mit-b1_voc.py'
@@ -62,6 +64,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if min(args.batch_size, args.repeats, args.threads) < 1 or args.size < TINY:
         parser.error(f'crops, turns and threads must be at least 1, the size at least {TINY}')
     args.device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    check_device(args.device)
     return args
 
 
@@ -261,4 +264,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    with one_sentence('benchmark_afa.py'):
+        sys.exit(main())

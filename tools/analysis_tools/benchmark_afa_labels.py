@@ -8,12 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
-import torch
-import torch.nn.functional as F
-from benchmark_par import unfolded
-from prettytable import PrettyTable
-from torch import Tensor
-
+from mmwsss.apis.trained_model import check_device
+from mmwsss.engine.launch import one_sentence
 from mmwsss.models import PAR
 from mmwsss.models.refiners import refine_scores
 from mmwsss.ops import (
@@ -25,6 +21,12 @@ from mmwsss.ops import (
     valid_mask,
 )
 from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
+
+import torch
+import torch.nn.functional as F
+from benchmark_par import unfolded
+from prettytable import PrettyTable
+from torch import Tensor
 
 MEGABYTE = 2**20
 BG_SCORES = (0.35, 0.55)
@@ -52,6 +54,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if min(*args.size, args.batch_size, args.iters, args.repeats, args.threads) < 1:
         parser.error('sizes, crops, iterations, turns and threads must be at least 1')
     args.device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    check_device(args.device)
     return args
 
 
@@ -194,4 +197,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    with one_sentence('benchmark_afa_labels.py'):
+        sys.exit(main())

@@ -7,15 +7,18 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 
+from mmwsss.apis.trained_model import check_device
+from mmwsss.datasets.transforms import decode_image
+from mmwsss.engine.launch import UsageError, one_sentence
+from mmwsss.models import DenseCRF
+from mmwsss.utils import number, read_content
+from mmwsss.utils.measure import best_seconds
+
 import cv2
 import numpy as np
 import torch
 from prettytable import PrettyTable
 from torch import Tensor
-
-from mmwsss.models import DenseCRF
-from mmwsss.utils import number
-from mmwsss.utils.measure import best_seconds
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -42,6 +45,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if min(*args.size, *args.labels, args.iters, args.repeats, args.threads) < 1:
         parser.error('sizes, labels, iterations, repeats and threads must be at least 1')
     args.device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    check_device(args.device)
     return args
 
 
@@ -58,9 +62,12 @@ def load_image(path: str | None, size: Sequence[int]) -> Tensor:
         regions = np.sign(noise(size, 3, 60, seed=0)) * 50 + noise(size, 3, 30, seed=1) * 15
         image = (128 + regions + noise(size, 3, 1, seed=2) * 8).clip(0, 255).astype(np.uint8)
     else:
-        image = cv2.imread(path)
-        if image is None:
-            raise SystemExit(f'{path} cannot be read as an image; name a JPEG or PNG file.')
+        try:
+            image = decode_image(read_content(path), path)
+        except OSError as error:
+            raise UsageError(
+                f'{path} cannot be read ({error.strerror}): name a picture.'
+            ) from error
         image = cv2.resize(image[..., ::-1], (size[1], size[0]))
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
 
@@ -108,4 +115,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    with one_sentence('benchmark_dense_crf.py'):
+        sys.exit(main())

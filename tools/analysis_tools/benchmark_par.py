@@ -7,13 +7,15 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 
+from mmwsss.apis.trained_model import check_device
+from mmwsss.engine.launch import one_sentence
+from mmwsss.models import PAR
+from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
+
 import torch
 import torch.nn.functional as F
 from prettytable import PrettyTable
 from torch import Tensor
-
-from mmwsss.models import PAR
-from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
 
 MEGABYTE = 2**20
 FORMS = ('slices', 'unfold')
@@ -36,6 +38,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if min(*args.size, *args.maps, args.iters, args.repeats, args.threads) < 1:
         parser.error('sizes, numbers of maps, iterations, turns and threads must be at least 1')
     args.device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    check_device(args.device)
     return args
 
 
@@ -115,4 +118,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    with one_sentence('benchmark_par.py'):
+        sys.exit(main())

@@ -7,11 +7,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
-
 from mmwsss.datasets import image_id
 from mmwsss.datasets.masks import IGNORE_INDEX
 from mmwsss.engine.launch import UsageError, load_config, run_tool
@@ -29,6 +24,11 @@ from mmwsss.visualization.sample_pictures import (
     sample_facts,
     write_sample_page,
 )
+
+import numpy as np
+from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS
 
 # what a data set or a transform says of data that are missing or wrong
 PROBLEMS = (OSError, ValueError)

@@ -10,8 +10,6 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
 
-from prettytable import PrettyTable
-
 from mmwsss.engine.evaluation_tools import unwritable
 from mmwsss.engine.launch import UsageError, run_tool
 from mmwsss.engine.pipeline.display import clock
@@ -19,6 +17,8 @@ from mmwsss.engine.run_folders import Run, differences, read_run
 from mmwsss.utils import atomic_write
 from mmwsss.visualization import save_figure
 from mmwsss.visualization.run_plots import plot_runs
+
+from prettytable import PrettyTable
 
 METRICS = ['mIoU', 'm_FP', 'm_FN', 'F1']
 LONGEST = 48  # of a value in a table that is read, in letters

@@ -25,7 +25,7 @@ from mmwsss.engine.pipeline.children import Child, command_line, readable
 from mmwsss.engine.pipeline.display import clock, say
 from mmwsss.engine.pipeline.tool_configs import option_words
 from mmwsss.engine.training_budget import budget_options
-from mmwsss.utils import atomic_write, number
+from mmwsss.utils import atomic_write, number, read_utf8
 
 TOOLS = Path(__file__).resolve().parents[1]
 CONFIGS = TOOLS.parent / 'configs/pipelines'
@@ -258,9 +258,11 @@ def page_with(path: str, marker: str, table: str) -> str:
         UsageError: the page cannot be read, or has no place for the table.
     """
     try:
-        return put_between(Path(path).read_text(encoding='utf-8'), marker, table)
+        return put_between(read_utf8(path), marker, table)
     except OSError as error:
         raise UsageError(f'--write {path} cannot be read: {error.strerror}.') from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f'--write {path} is no text in UTF-8; name a page.') from error
     except UsageError as error:
         raise UsageError(f'--write {path}: {error}') from error
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from mmengine.config import Config, DictAction
-from prettytable import PrettyTable
-
 import mmwsss  # noqa: F401 - registers everything
 from mmwsss.engine.complexity import (
     Complexity,
@@ -16,6 +13,9 @@ from mmwsss.engine.complexity import (
     image_size,
 )
 from mmwsss.engine.launch import UsageError, load_config, run_tool
+
+from mmengine.config import Config, DictAction
+from prettytable import PrettyTable
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -6,15 +6,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import yaml
-from mmengine.config import Config
-
 import mmwsss  # noqa: F401 - registers everything
 from mmwsss.engine.complexity import build_empty, count_complexity, image_size
 from mmwsss.engine.launch import UsageError, run_tool
 from mmwsss.engine.model_zoo import INDEX, PAGE, make_index, make_page
 from mmwsss.engine.model_zoo_results import RESULTS, read_results
 from mmwsss.utils import atomic_write
+
+import yaml
+from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMBERS = ('Parameters', 'FLOPs', 'Image Size')

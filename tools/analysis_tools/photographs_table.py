@@ -10,9 +10,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.utils import shown
+
+import numpy as np
 
 TOOLS = Path(__file__).resolve().parents[1]
 # what is measured of the photographs that nothing was trained on
@@ -53,7 +54,8 @@ def call(tool: str, *words: object) -> None:
     command = [sys.executable, str(TOOLS / tool), *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise UsageError(f'{tool} failed: {done.stderr.strip().splitlines()[-1:]}')
+        said = done.stderr.strip().splitlines() or ['no message']
+        raise UsageError(f'{tool} failed: {said[-1]}')
 
 
 def measured(tool: str, found: Path, masks: Path, classes: Sequence[str], out: Path) -> float:
@@ -148,8 +150,28 @@ def measure_seed(args: argparse.Namespace, seed: int) -> dict[str, float]:
     return figures
 
 
+def check_folder(folder: str) -> None:
+    """Refuse a folder that lacks a part, before hours of work.
+
+    Args:
+        folder: Of photographs, tags and masks.
+
+    Raises:
+        UsageError: there is no such part.
+    """
+    for part in ('images', 'masks', 'labels.csv'):
+        path = Path(folder, part)
+        if not (path.is_file() if path.suffix else path.is_dir()):
+            raise UsageError(
+                f'There is no {part} in {shown(folder)}: give a folder with images/, labels.csv '
+                'and masks/.'
+            )
+
+
 def photographs_table(args: argparse.Namespace) -> None:
     """Print one line a figure: the mean of the seeds, and each of them."""
+    for folder in (args.train, args.val):
+        check_folder(folder)
     rows = []
     for seed in args.seeds:
         rows.append(measure_seed(args, seed))

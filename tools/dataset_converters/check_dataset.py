@@ -12,10 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import DictAction
-from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
-
 from mmwsss.datasets import (
     ImageEntry,
     ImageLevelDataset,
@@ -37,6 +33,10 @@ from mmwsss.datasets.label_readers import instance_file_names, is_instances, loa
 from mmwsss.engine.launch import UsageError, load_config, run_tool
 from mmwsss.utils import number, shown
 from mmwsss.utils.progress import track
+
+from mmengine.config import DictAction
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 from mmwsss.datasets import LabelFileError, MaskError, image_id
 from mmwsss.datasets.class_palettes import read_classes
 from mmwsss.datasets.coco_masks import Instance, MaskTask, write_mask
-from mmwsss.datasets.label_readers import is_instances
+from mmwsss.datasets.label_readers import fields_of, is_instances
 from mmwsss.datasets.label_readers.common import parse_json
 from mmwsss.engine.broken_entries import add_skip_option, end_with
 from mmwsss.engine.launch import UsageError, run_tool
@@ -65,8 +65,49 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def category_values(content: Mapping[str, Any], args: argparse.Namespace) -> dict[Any, int]:
+def sound_annotations(
+    content: Mapping[str, Any], args: argparse.Namespace, broken: list[str]
+) -> list[dict[str, Any]]:
+    """Return the annotations that belong to an image and a category.
+
+    Args:
+        content: Of the file.
+        args: The command line.
+        broken: Gets what is wrong with those that are left out.
+
+    Raises:
+        LabelFileError: one does not, without ``--skip-broken``.
+    """
+    images = {image.get('id') for image in content['images']}
+    sound = []
+    for number, annotation in enumerate(content['annotations'], start=1):
+        where = f'{args.src}, annotation {number}'
+        try:
+            key, _ = fields_of(annotation, ('image_id', 'category_id'), where)
+            if key not in images:
+                raise LabelFileError(
+                    f'{where}: it belongs to the image {key!r}, which is not in the file: make '
+                    'the file again.'
+                )
+            sound.append(annotation)
+        except LabelFileError as error:
+            if not args.skip_broken:
+                raise
+            broken.append(str(error))
+    return sound
+
+
+def category_values(
+    content: Mapping[str, Any],
+    annotations: Iterable[Mapping[str, Any]],
+    args: argparse.Namespace,
+) -> dict[Any, int]:
     """Return the value in the mask of every category that has one.
+
+    Args:
+        content: Of the file.
+        annotations: Those of it that are used.
+        args: The command line.
 
     Raises:
         LabelFileError: a category with annotations is no class.
@@ -74,7 +115,10 @@ def category_values(content: Mapping[str, Any], args: argparse.Namespace) -> dic
     """
     classes = read_classes(args.classes).classes
     values = {name: value for value, name in enumerate(classes)}
-    names = {category['id']: category['name'] for category in content['categories']}
+    names = dict(
+        fields_of(category, ('id', 'name'), f'{args.src}, category {number}')
+        for number, category in enumerate(content['categories'], start=1)
+    )
     renamed = dict(pair.partition('=')[::2] for pair in args.rename)
     wrong = [f'{k}={v}' for k, v in renamed.items() if k not in names.values() or v not in values]
     if wrong:
@@ -83,7 +127,7 @@ def category_values(content: Mapping[str, Any], args: argparse.Namespace) -> dic
             f'{args.src} and a class of --classes.'
         )
     names = {key: renamed.get(name, name) for key, name in names.items()}
-    used = {annotation['category_id'] for annotation in content['annotations']}
+    used = {annotation['category_id'] for annotation in annotations}
     unknown = [names.get(key, key) for key in used if names.get(key) not in values]
     if unknown and not args.skip_unknown:
         raise LabelFileError(
@@ -106,31 +150,25 @@ def make_tasks(
     Raises:
         LabelFileError: two images have one name, or an annotation belongs to no image.
     """
-    values = category_values(content, args)
     tasks: dict[Any, MaskTask] = {}
-    for image in content['images']:
-        path = os.path.join(args.out_dir, f'{image_id(image["file_name"])}.png')
-        tasks[image['id']] = MaskTask(path, (image['height'], image['width']), [])
+    for number, image in enumerate(content['images'], start=1):
+        where = f'{args.src}, image {number}'
+        key, name, *size = fields_of(image, ('id', 'file_name', 'height', 'width'), where)
+        path = os.path.join(args.out_dir, f'{image_id(name)}.png')
+        tasks[key] = MaskTask(path, (size[0], size[1]), [])
     if len({task.path for task in tasks.values()}) < len(content['images']):
         raise LabelFileError(
             f'{args.src}: two images have the same id or name, and so would have the same mask: '
             'make the file again.'
         )
-    for annotation in content['annotations']:
-        key = annotation['image_id']
-        if key not in tasks:
-            if args.skip_broken:
-                broken.append(f'annotation {annotation.get("id")}: no image {key!r}')
-                continue
-            raise LabelFileError(
-                f'{args.src}: annotation {annotation.get("id")} belongs to the image {key!r}, '
-                'which is not in the file: make the file again.'
-            )
+    annotations = sound_annotations(content, args, broken)
+    values = category_values(content, annotations, args)
+    for annotation in annotations:
         value = values.get(annotation['category_id'])
         if value is not None:
             crowd = bool(annotation.get('iscrowd', 0))
             instance = Instance(value, annotation.get('segmentation'), crowd, annotation.get('id'))
-            tasks[key].instances.append(instance)
+            tasks[annotation['image_id']].instances.append(instance)
     return list(tasks.values())
 
 
@@ -167,8 +205,6 @@ def main(args: argparse.Namespace) -> None:
         raise UsageError(f'--workers must be at least 1, got {args.workers}.')
     try:
         written, kept, broken = draw(args)
-    except KeyError as error:
-        raise UsageError(f'{args.src}: an entry has no {error}; make the file again.') from error
     except (LabelFileError, MaskError, BrokenProcessPool, OSError) as error:
         raise UsageError(user_sentence(error) or str(error)) from error
     note = f', {kept} were there already (--overwrite makes them again)' if kept else ''

@@ -1,6 +1,6 @@
 """Readers of image-level labels, one module a kind of source."""
 
-from .coco_json import instance_file_names, is_instances, labels_from_instances
+from .coco_json import fields_of, instance_file_names, is_instances, labels_from_instances
 from .common import LabelFileError, files_of_images
 from .csv_file import read_csv_labels
 from .json_file import load_json, read_json_labels
@@ -11,6 +11,7 @@ from .voc_xml import read_voc_xml
 
 __all__ = [
     'LabelFileError',
+    'fields_of',
     'files_of_images',
     'instance_file_names',
     'is_instances',

@@ -8,6 +8,8 @@ from typing import Any
 
 from .common import LabelFileError, LabelTable
 
+_SIDES = ('height', 'width')
+_KINDS = dict(name=(str,), file_name=(str,), height=(int,), width=(int,))
 _PARTS = ('images', 'annotations', 'categories')
 
 
@@ -16,14 +18,28 @@ def is_instances(content: Any) -> bool:
     return isinstance(content, dict) and all(isinstance(content.get(key), list) for key in _PARTS)
 
 
-def _field(item: Any, keys: tuple[str, ...], where: str) -> tuple[Any, ...]:
-    """Return values of an item, or say which is missing where."""
+def fields_of(item: Any, keys: Sequence[str], where: str) -> tuple[Any, ...]:
+    """Return values of an entry of an instances file.
+
+    Args:
+        item: The entry.
+        keys: Of the values. Names are text, sides of images whole numbers from 1 on, ids numbers
+            or text.
+        where: File and number of the entry, for the error.
+
+    Raises:
+        LabelFileError: a value is missing or of another kind.
+    """
     values = tuple(item.get(key) for key in keys) if isinstance(item, dict) else ()
-    kinds = [str if key in ('name', 'file_name') else (int, str) for key in keys]
-    if not values or not all(map(isinstance, values, kinds)):
+    kinds = [_KINDS.get(key, (int, str)) for key in keys]
+    if (
+        not values
+        or not all(map(isinstance, values, kinds))
+        or any(value < 1 for key, value in zip(keys, values, strict=True) if key in _SIDES)
+    ):
         raise LabelFileError(
             f'{where}: received {str(item)[:60]} where an object with {" and ".join(keys)} is '
-            'expected, names as text and ids as numbers: make the file again.'
+            'expected, names as text, ids and sides as whole numbers: make the file again.'
         )
     return values
 
@@ -39,7 +55,7 @@ def instance_file_names(content: dict[str, Any], path: Path) -> list[str]:
         LabelFileError: an image has no ``file_name``.
     """
     return [
-        str(_field(image, ('file_name',), f'{path}, image {number}')[0])
+        str(fields_of(image, ('file_name',), f'{path}, image {number}')[0])
         for number, image in enumerate(content['images'], start=1)
     ]
 
@@ -69,12 +85,12 @@ def labels_from_instances(
     table = LabelTable(path, classes, images)
     categories = {}
     for number, category in enumerate(content['categories'], start=1):
-        key, name = _field(category, ('id', 'name'), f'{path}, category {number}')
+        key, name = fields_of(category, ('id', 'name'), f'{path}, category {number}')
         categories[key] = name
     found: dict[Any, set[int]] = {}
     names: dict[Any, str] = {}
     for number, image in enumerate(content['images'], start=1):
-        key, name = _field(image, ('id', 'file_name'), f'{path}, image {number}')
+        key, name = fields_of(image, ('id', 'file_name'), f'{path}, image {number}')
         found[key] = set()
         names[key] = name
     indices: dict[Any, int] = {}
@@ -85,7 +101,7 @@ def labels_from_instances(
             # the first object of a category, or something is wrong
             where = f'annotation {number}'
             keys = ('image_id', 'category_id')
-            image_key, category = _field(annotation, keys, f'{path}, {where}')
+            image_key, category = fields_of(annotation, keys, f'{path}, {where}')
             if image_key not in found or category not in categories:
                 raise LabelFileError(
                     f'{path}, {where}: image_id {image_key} or category_id {category} is not '

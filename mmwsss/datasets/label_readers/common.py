@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -20,6 +21,15 @@ BACKGROUND_NAMES = ('background', 'bg', '_background_')
 
 class LabelFileError(FileProblemError):
     """A label file says something that cannot be used; the text names file, entry and class."""
+
+
+def class_name(text: str) -> str:
+    """Return a class name as it is compared: blanks at its ends and Unicode forms do not count.
+
+    Args:
+        text: As a source or a user writes it.
+    """
+    return unicodedata.normalize('NFC', text).strip()
 
 
 def read_text(path: Path) -> str:
@@ -112,7 +122,8 @@ class LabelTable:
         images: Iterable[str | os.PathLike[str]] | None = None,
     ) -> None:
         self.path = path
-        self.background, self.foreground = classes[0], tuple(classes[1:])
+        self.background, *foreground = map(class_name, classes)
+        self.foreground = tuple(foreground)
         self._index = {name: k for k, name in enumerate(self.foreground)}
         self.images = ImageNames(images or ())
         self._found: dict[str, tuple[int, ...]] = {}
@@ -143,6 +154,7 @@ class LabelTable:
         Raises:
             LabelFileError: the class is unknown or the background.
         """
+        name = class_name(name)
         if name in self._index:
             return self._index[name]
         if name == self.background:

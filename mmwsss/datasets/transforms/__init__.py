@@ -5,7 +5,13 @@ from .cropping import CropWithValidBox
 from .formatting import PackWeakInputs, install_mirrored_packing
 from .loading import ImageFileError, LoadImageChecked, LoadMaskChecked, decode_image
 from .photometric import JitterColor, JitterHSV
-from .resizing import LimitLongSide, RandomScaleImage, ResizeLongSide, ScaleImage
+from .resizing import (
+    LimitLongSide,
+    RandomScaleImage,
+    ResizeLongSide,
+    ScaleImage,
+    install_long_pictures,
+)
 from .zooming import ZoomIntoPart, draw_part
 
 __all__ = [
@@ -26,5 +32,6 @@ __all__ = [
     'ZoomIntoPart',
     'decode_image',
     'draw_part',
+    'install_long_pictures',
     'install_mirrored_packing',
 ]

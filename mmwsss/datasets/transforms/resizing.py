@@ -6,12 +6,24 @@ from typing import Any
 
 import mmcv
 import numpy as np
-from mmcv.transforms import BaseTransform
+from mmcv.image import geometric
+from mmcv.transforms import BaseTransform, processing
 from mmseg.registry import TRANSFORMS
 
 from mmwsss.utils import limited_size
 
+_scaled_size = geometric._scale_size
 _INTERPOLATIONS = ('nearest', 'bilinear', 'bicubic', 'box', 'lanczos', 'hamming')
+
+
+def _at_least_a_pixel(size: tuple[int, int], scale: Any) -> tuple[int, int]:
+    width, height = _scaled_size(size, scale)
+    return max(width, 1), max(height, 1)
+
+
+def install_long_pictures() -> None:
+    """Make MMCV's resizing leave a pixel of the shorter side of pictures that are very long."""
+    geometric._scale_size = processing._scale_size = _at_least_a_pixel
 
 
 def resize_results(results: dict[str, Any], size: tuple[int, int], interpolation: str) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from mmwsss.datasets import LabelFileError, read_image_labels
+from mmwsss.datasets.tag_names import read_tag_names
 
 CLASSES = ('background', 'dog', 'person', 'cat')
 EXPECTED = {'a': (0, 1), 'b': ()}
@@ -94,3 +95,11 @@ def test_a_column_for_each_class(tmp_path, content):
 def test_wrong_columns_of_classes(tmp_path, content, message):
     with pytest.raises(LabelFileError, match=message):
         read(tmp_path, content)
+
+
+def test_unicode_forms_of_a_class_are_one_class(tmp_path):
+    path = tmp_path / 'a.csv'
+    path.write_text('image,labels\na.jpg,caf\u00e9\nb.jpg,cafe\u0301\n', encoding='utf-8')
+    assert read_tag_names(path) == ('caf\u00e9',)
+    for name in ('caf\u00e9', 'cafe\u0301'):
+        assert read_image_labels(path, ('background', name)) == {'a': (0,), 'b': (0,)}

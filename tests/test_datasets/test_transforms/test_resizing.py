@@ -139,3 +139,11 @@ def test_only_larger_images_are_made_smaller(shape, expected):
 def test_a_limit_is_at_least_a_pixel():
     with pytest.raises(ValueError, match='LimitLongSide: received max_size=0'):
         LimitLongSide(0)
+
+
+@pytest.mark.parametrize('kind', ['Resize', 'RandomResize'])
+@pytest.mark.parametrize('shape', [(1, 900), (900, 1), (1, 1)])
+def test_mmcvs_resizing_leaves_a_pixel_of_long_pictures(kind, shape):
+    options = dict(ratio_range=(0.5, 0.5)) if kind == 'RandomResize' else {}
+    resize = TRANSFORMS.build(dict(type=kind, scale=(100, 100), keep_ratio=True, **options))
+    assert min(resize(sample(*shape))['img'].shape[:2]) >= 1
