@@ -6,8 +6,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mmwsss.engine.launch import (
     UsageError,
     add_common_options,
@@ -16,11 +14,13 @@ from mmwsss.engine.launch import (
     run_tool,
 )
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from mmwsss.models.segmentors.pair_maps import PairMaps
+
     from mmengine.config import Config
     from torch import nn
-
-    from mmwsss.models.segmentors.pair_maps import PairMaps
 
 CROSS = 0.02  # arms of a cross, of the longer side
 
@@ -66,12 +66,12 @@ def load_model(cfg: Config, args: argparse.Namespace) -> nn.Module:
         UsageError: the weights do not fit, or the model has no maps of pairs.
         CheckpointError: the file is no checkpoint.
     """
+    import mmwsss  # noqa: F401 - registers everything
+    from mmwsss.engine.fitting import check_weights
+
     from mmengine.registry import init_default_scope
     from mmengine.runner import CheckpointLoader, load_checkpoint
     from mmseg.registry import MODELS
-
-    import mmwsss  # noqa: F401 - registers everything
-    from mmwsss.engine.fitting import check_weights
 
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     model = MODELS.build(cfg.model)
@@ -134,9 +134,9 @@ def with_cross(photo: np.ndarray, place: tuple[int, int]) -> np.ndarray:
 
 def draw_rows(photo: np.ndarray, pairs: PairMaps, args: argparse.Namespace) -> list[list]:
     """Return a row of pictures for each point: the point, and each map over the photograph."""
-    import torch.nn.functional as F
-
     from mmwsss.visualization import draw_cam
+
+    import torch.nn.functional as F
 
     size, rows = photo.shape[:2], []
     for place in args.points:
