@@ -6,6 +6,7 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cached_property
@@ -152,10 +153,9 @@ def _members(
                 continue
             path = f'{parent}/{entry.name}' if parent else entry.name
             parts = path.split('/')
-            try:
+            state: os.stat_result | None = None
+            with suppress(OSError):
                 state = entry.stat()
-            except OSError:
-                state = None
             if state is None or not stat.S_ISDIR(state.st_mode):
                 if _fits(parts, pattern):
                     yield path, state

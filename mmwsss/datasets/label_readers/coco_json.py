@@ -35,7 +35,7 @@ def fields_of(item: Any, keys: Sequence[str], where: str) -> tuple[Any, ...]:
     if (
         not values
         or not all(map(isinstance, values, kinds))
-        or any(value < 1 for key, value in zip(keys, values, strict=True) if key in _SIDES)
+        or any(v is None or v < 1 for k, v in zip(keys, values, strict=True) if k in _SIDES)
     ):
         raise LabelFileError(
             f'{where}: received {str(item)[:60]} where an object with {" and ".join(keys)} is '
