@@ -36,6 +36,7 @@ from .losses import (
     MultiLabelSoftMarginLoss,
     PairAffinityLoss,
     PatchContrastiveLoss,
+    PatchEquivarianceLoss,
     PullPushLoss,
     ReconstructionLoss,
     SimilarityLoss,
@@ -55,6 +56,7 @@ from .segmentors import (
     IRNBoundary,
     ScaleMaxTTAModel,
     SemFormer,
+    ViTPCM,
     WeakSegmentor,
 )
 from .transformations import (
@@ -62,6 +64,7 @@ from .transformations import (
     EquivariantRescale,
     EquivariantRotate,
     EquivariantTranslate,
+    RandomPatchView,
 )
 
 __all__ = [
@@ -108,8 +111,10 @@ __all__ = [
     'PatchClassifierHead',
     'PatchContrastiveLoss',
     'PatchDecodeHead',
+    'PatchEquivarianceLoss',
     'PixelCorrelation',
     'PullPushLoss',
+    'RandomPatchView',
     'RandomWalk',
     'RawAttentionHead',
     'ReconstructionLoss',
@@ -121,6 +126,7 @@ __all__ = [
     'SimilarityLoss',
     'TokenMaskHead',
     'TokenViT',
+    'ViTPCM',
     'WeakDataPreProcessor',
     'WeakSegmentor',
 ]

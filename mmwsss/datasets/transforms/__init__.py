@@ -6,9 +6,11 @@ from .formatting import PackWeakInputs, install_mirrored_packing
 from .loading import ImageFileError, LoadImageChecked, LoadMaskChecked, decode_image
 from .photometric import JitterColor, JitterHSV
 from .resizing import LimitLongSide, RandomScaleImage, ResizeLongSide, ScaleImage
+from .second_view import AddSecondView
 from .zooming import ExpandCanvas, ZoomIntoPart, draw_part
 
 __all__ = [
+    'AddSecondView',
     'CropWithValidBox',
     'ExpandCanvas',
     'FuseAffinityScores',

@@ -12,6 +12,7 @@ from .irn_boundary import IRNBoundary
 from .scale_max_tta_model import ScaleMaxTTAModel
 from .seam import SEAM
 from .semformer import SemFormer
+from .vit_pcm import ViTPCM
 from .weak_segmentor import WeakSegmentor
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     'IRNBoundary',
     'ScaleMaxTTAModel',
     'SemFormer',
+    'ViTPCM',
     'WeakSegmentor',
 ]

@@ -7,11 +7,13 @@ from .equivariant import (
     EquivariantTranslate,
     Transformed,
 )
+from .patch_view import RandomPatchView
 
 __all__ = [
     'EquivariantFlip',
     'EquivariantRescale',
     'EquivariantRotate',
     'EquivariantTranslate',
+    'RandomPatchView',
     'Transformed',
 ]
