@@ -44,7 +44,10 @@ PROMISED = {
     'afa/afa_mit-b1_coco.py',
     'apc/apc_vit-b_voc.py',
     'apc/apc_vit-b_coco.py',
+    'apc/apc_vit-b_crop_voc.py',
+    'apc/apc_vit-b_hard_voc.py',
     'apc/vit-pcm_vit-b_voc.py',
+    'apc/vit-pcm_vit-b_coco.py',
 }
 # a published classifier, which is not trained: tests/test_apis/test_imagenet_inferencer.py
 UNTRAINED = {'cam/cam_effnet-lite0_imagenet.py'}
@@ -99,7 +102,10 @@ def shrink_apc(model, width):
     if 'neck' in model:
         model['neck'].update(in_channels=width, hidden_channels=width // 4)
         # nothing that is untrained is sure enough to be learned from
-        model['thresholds'] = (0.5, 0.5)
+        if model.get('thresholds'):
+            model['thresholds'] = (0.5, 0.5)
+        if 'transformation' in model:
+            model['transformation'].update(crop_size=32, patch_size=model['backbone']['patch_size'])
 
 
 def shrink(model):

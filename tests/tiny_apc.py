@@ -21,6 +21,8 @@ def _model(name: str) -> ConfigDict:
     model.backbone.update(embed_dims=16, num_heads=2, img_size=32, init_cfg=None)
     model.neck.update(in_channels=16, hidden_channels=4)
     model.cam_head.update(in_channels=16, num_classes=4)
+    if 'transformation' in model:
+        model.transformation.update(crop_size=16)
     if model.decode_head:
         model.decode_head.update(in_channels=[16] * 3, channels=8, num_classes=4)
         # masks in which all of class, background and ignored pixels occur

@@ -43,7 +43,8 @@ def set_writing(cfg: Config, args: argparse.Namespace) -> None:
         cfg: Config, changed in place.
         args: The command line.
     """
-    if (cfg.model.get('test_cfg') or {}).get('output') == 'seg':
+    # masks, of a decoder or of patch scores, are no maps
+    if (cfg.model.get('test_cfg') or {}).get('output') in ('seg', 'patch'):
         cfg.model.test_cfg.output = 'cam'
     if not args.single_scale:
         set_views(cfg, 'use --single-scale')

@@ -12,12 +12,13 @@ crop_size = (384, 384)
 test_size = (960, 960)
 train_pipeline = [
     dict(type='LoadImageChecked'),
-    dict(type='ResizeLongSide', min_size=448, max_size=768),
+    # Sec. 4.1: resized to this size, aspect ratio not kept; apc_vit-b_crop_voc.py crops
+    dict(type='Resize', scale=crop_size),
+    # both together are the eight ways to lay a square, each as likely
     dict(type='RandomFlip', prob=0.5),
-    # quarter turns, never by another angle
-    dict(type='RandomRotFlip', rotate_prob=0.0, flip_prob=0.5),
-    dict(type='JitterColor', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
-    dict(type='CropWithValidBox', crop_size=crop_size),
+    dict(type='RandomRotFlip', rotate_prob=0.0, flip_prob=1.0),
+    # as ViT-PCM's published code, whose brightness changes by at most 0.2 of 255 levels
+    dict(type='JitterColor', contrast=(0.5, 2.0), saturation=0.5, hue=0.1, gray_prob=0.1),
     dict(type='PackWeakInputs'),
 ]
 test_pipeline = [

@@ -62,7 +62,7 @@ class MapRefiner:
                 f'refine takes {" or ".join(SETTINGS)}, or the config of PAR or DenseCRF, got '
                 f'{refine!r}.'
             )
-        if not isinstance(network, WeakSegmentor) or network.test_cfg.output == 'seg':
+        if not isinstance(network, WeakSegmentor) or network.predicts_masks:
             raise UsageError(
                 f'The {type(network).__name__} does not predict by class activation maps, which '
                 'refine is for: leave it out; a decoder has model.test_cfg.crf.'

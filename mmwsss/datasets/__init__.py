@@ -14,6 +14,7 @@ from .palette import voc_palette
 from .pseudo_mask_dataset import PseudoMaskDataset
 from .samplers import NumberedDefaultSampler, NumberedInfiniteSampler
 from .transforms import (
+    AddSecondView,
     CropWithValidBox,
     FuseAffinityScores,
     ImageFileError,
@@ -32,6 +33,7 @@ from .transforms import (
 )
 
 __all__ = [
+    'AddSecondView',
     'AffinityFileError',
     'AffinityScores',
     'CropWithValidBox',

@@ -36,6 +36,7 @@ from .losses import (
     MultiLabelSoftMarginLoss,
     PairAffinityLoss,
     PatchContrastiveLoss,
+    PatchEquivarianceLoss,
     PullPushLoss,
     ReconstructionLoss,
     SimilarityLoss,
@@ -65,6 +66,7 @@ from .segmentors import (
     IRNBoundary,
     ScaleMaxTTAModel,
     SemFormer,
+    ViTPCM,
     WeakSegmentor,
 )
 from .transformations import (
@@ -73,6 +75,7 @@ from .transformations import (
     EquivariantRescale,
     EquivariantRotate,
     EquivariantTranslate,
+    RandomPatchView,
 )
 
 __all__ = [
@@ -123,8 +126,10 @@ __all__ = [
     'PatchClassifierHead',
     'PatchContrastiveLoss',
     'PatchDecodeHead',
+    'PatchEquivarianceLoss',
     'PixelCorrelation',
     'PullPushLoss',
+    'RandomPatchView',
     'RandomWalk',
     'RawAttentionHead',
     'ReconstructionLoss',
@@ -136,6 +141,7 @@ __all__ = [
     'SimilarityLoss',
     'TokenMaskHead',
     'TokenViT',
+    'ViTPCM',
     'WeakDataPreProcessor',
     'WeakSegmentor',
 ]

@@ -72,19 +72,34 @@ def tagged_patch_scores(
     return maps if size is None else F.interpolate(maps, size)
 
 
+def _check_thresholds(thresholds: tuple[float, float]) -> None:
+    low, high = thresholds
+    if not 0 <= low <= high <= 1:
+        raise ValueError(
+            f'confident_labels: thresholds are two shares, low and high, in [0, 1], got '
+            f'{low} and {high}.'
+        )
+
+
 @torch.no_grad()
 def confident_labels(
-    scores: Tensor, classes: Tensor, thresholds: tuple[float, float], valid: Tensor | None = None
+    scores: Tensor,
+    classes: Tensor,
+    thresholds: tuple[float, float] | None,
+    valid: Tensor | None = None,
 ) -> Tensor:
     """Return the label of each pixel whose scores are beyond two thresholds; others are ignored.
 
     Scores are divided by their sum first, which refinement does not keep. More than the high
     threshold for a class: the class; less than the low one for all classes together: background.
+    Where several tagged classes share a pixel, equal thresholds ignore it, too, if no class has
+    more than the threshold; without thresholds the largest score decides and no pixel is ignored.
 
-    Source: Wu et al. (APC), 2024, https://arxiv.org/abs/2407.10649; it leaves the rule open.
+    Source: Wu et al. (APC), 2024, https://arxiv.org/abs/2407.10649; it maps the category of a patch
+    onto its pixels, which is None without a refinement, and leaves a rule with thresholds open.
 
     Args:
-        thresholds: Low and high.
+        thresholds: Low and high, or None.
         valid: Pixels of the images; others are ignored.
 
     Shapes:
@@ -101,17 +116,20 @@ def confident_labels(
         >>> scores = torch.stack([1 - dog, dog]).view(1, 2, 1, 3)
         >>> confident_labels(scores, torch.tensor([[11]]), (.4, .6)).tolist()
         [[[0, 255, 12]]]
+        >>> confident_labels(scores, torch.tensor([[11]]), None).tolist()
+        [[[0, 0, 12]]]
     """
     _check(scores, classes, 1 + classes.shape[-1])
-    low, high = thresholds
-    if not 0 <= low <= high <= 1:
-        raise ValueError(
-            f'confident_labels: thresholds are two shares, low and high, in [0, 1], got '
-            f'{low} and {high}.'
-        )
     shares = _shares(scores.to(torch.promote_types(scores.dtype, torch.float32)))
-    best, place = shares[:, 1:].max(dim=1)  # (N, H, W)
-    found = (classes + 1).gather(1, place.flatten(1)).view_as(place)
-    labels = torch.where(best > high, found, IGNORE_INDEX)
-    labels = torch.where(shares[:, 0] > 1 - low, 0, labels).to(torch.uint8)
+    if thresholds is None:
+        place = shares.argmax(dim=1)
+        labels = F.pad(classes + 1, (1, 0)).gather(1, place.flatten(1)).view_as(place)
+    else:
+        _check_thresholds(thresholds)
+        low, high = thresholds
+        best, place = shares[:, 1:].max(dim=1)  # (N, H, W)
+        found = (classes + 1).gather(1, place.flatten(1)).view_as(place)
+        labels = torch.where(best > high, found, IGNORE_INDEX)
+        labels = torch.where(shares[:, 0] > 1 - low, 0, labels)
+    labels = labels.to(torch.uint8)
     return labels if valid is None else labels.masked_fill(~valid[:, 0].bool(), IGNORE_INDEX)

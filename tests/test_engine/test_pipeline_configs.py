@@ -37,7 +37,8 @@ STAGES['semformer_deit-tiny_emblems'] = (
 )
 STAGES['afa_mit-b1_voc'] = STAGES['afa_mit-b1_coco'] = AFA.format('')
 STAGES['afa_mit-tiny_emblems'] = f'data classifier cam cam_maps {AFA.format("afa_maps par_maps ")}'
-STAGES['apc_vit-b_voc'] = APC.format('')
+STAGES['apc_vit-b_voc'] = STAGES['apc_vit-b_coco'] = APC.format('')
+STAGES['vit-pcm_vit-b_voc'] = 'vit-pcm baseline_masks masks segmentation test'
 STAGES['apc_vit-tiny_emblems'] = f'data cam {APC.format("apc_maps par_maps ")}'
 STAGES['vit-pcm_vit-tiny_emblems'] = 'data cam vit-pcm vit-pcm_maps par_maps masks'
 
@@ -203,6 +204,26 @@ def test_afa_is_tested_by_all_its_outputs(pipeline, tmp_path):
     assert outputs['affinity_cams'] == {'model.test_cfg.output': 'affinity_cam'}
     assert outputs['test'] == {}
     assert outputs['test_crf']['model.test_cfg.crf.bilateral.sxy'] == 64
+
+
+def test_masks_that_a_model_predicts_are_learnt(pipeline, tmp_path):
+    found = pipeline('vit-pcm_vit-b_voc')
+    (segmentation,) = words_of(found, 'segmentation')
+    masks = options_of(segmentation)['train_dataloader.dataset.data_prefix.seg_map_path']
+    assert masks == str(tmp_path / 'work/masks/train')
+    plain, refined = words_of(found, 'baseline_masks')[0], words_of(found, 'masks')[0]
+    assert options_of(plain) == {}
+    crf = {'type': 'DenseCRF', 'gaussian.sxy': 1, 'gaussian.weight': 3, 'num_iters': 10}
+    crf |= {'bilateral.sxy': 67, 'bilateral.srgb': 3, 'bilateral.weight': 4}
+    assert options_of(refined) == {f'model.test_cfg.crf.{k}': v for k, v in crf.items()}
+    assert refined[refined.index('--split') + 1] == 'train_aug'
+
+
+def test_images_of_coco_lie_in_two_folders_for_a_test_too(pipeline):
+    train, val = words_of(pipeline('apc_vit-b_coco'), 'cams')
+    key = 'test_dataloader.dataset.data_prefix.img_path'
+    assert options_of(train) == {key: 'train2014', 'model.test_cfg.output': 'cam'}
+    assert options_of(val) == {'model.test_cfg.output': 'cam'}
 
 
 def test_weights_of_a_stage_in_a_config_that_has_none(pipeline, tmp_path):

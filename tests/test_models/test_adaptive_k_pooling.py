@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmseg.registry import MODELS
 
 from mmwsss.models import AdaptiveKPooling, CAMHead
 from mmwsss.models.heads import adaptive_k_pooling
@@ -121,6 +122,30 @@ def test_cam_head_takes_it_by_config():
 def test_number_is_checked(k):
     with pytest.raises(ValueError, match=f'k must be a whole number of at least 1, got {k}'):
         AdaptiveKPooling(k)
+
+
+@pytest.mark.parametrize(('scale', 'near'), [(1.0, 2), (0.2, 3), (0.01, 4)])
+def test_relative_margin_is_a_share_of_the_maximum(scale, near):
+    """What counts does not depend on the unit; with a difference, it does."""
+    x = scale * torch.tensor([1.0, 0.97, 0.94, 0.5]).double()[None, :, None]
+    pooled = adaptive_k_pooling(x, k=1, margin=0.05, relative=True)
+    torch.testing.assert_close(pooled, x[:, :2].mean(dim=1))
+    plain = adaptive_k_pooling(x, k=1, margin=0.05)
+    torch.testing.assert_close(plain, x[:, :near].mean(dim=1))
+
+
+def test_relative_margin_of_maxima_that_are_not_positive():
+    x = -torch.tensor([0.0, 1.0, 1.01])[None, :, None]
+    assert adaptive_k_pooling(x, k=1, margin=0.5, relative=True).item() == 0
+    assert adaptive_k_pooling(x - 1, k=1, margin=0.5, relative=True).item() == -1
+
+
+def test_registered_pooling_hands_the_kind_of_margin_on():
+    x = torch.rand(2, 30, 4)
+    pooling = MODELS.build(dict(type='AdaptiveKPooling', k=2, margin=0.3, relative=True))
+    assert torch.equal(pooling(x), adaptive_k_pooling(x, k=2, margin=0.3, relative=True))
+    assert not torch.equal(pooling(x), adaptive_k_pooling(x, k=2, margin=0.3))
+    assert 'relative=True' in repr(pooling)
 
 
 @pytest.mark.parametrize('margin', [-0.1, float('nan')])

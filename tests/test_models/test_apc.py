@@ -1,6 +1,7 @@
 """APC on a tiny network: outputs, predictions, test-time augmentation, ViT-PCM, errors."""
 
 import copy
+from collections import Counter
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from mmseg.registry import MODELS
+from mmseg.registry import MODELS, TRANSFORMS
 from mmseg.structures import SegDataSample
 
 from mmwsss.evaluation.metrics import CAMMetric, ImageLabelMetric
@@ -79,13 +80,13 @@ def test_a_neck_can_be_left_out():
     assert outputs['patch_embed'].shape == (2, 24, 16)
 
 
-def test_vit_pcm_is_the_maximum_of_patches_alone():
+def test_vit_pcm_is_the_maximum_of_patches():
     model = build('vit-pcm')
     outputs = model(images(), mode='tensor')
     assert set(outputs) == {'patch_scores', 'image_scores', 'patch_embed'}
     torch.testing.assert_close(outputs['image_scores'], outputs['patch_scores'].amax(dim=(2, 3)))
     assert model.refiner is None
-    assert model.test_cfg.output == 'cam'
+    assert model.test_cfg.output == 'patch'
 
 
 # predictions
@@ -112,6 +113,69 @@ def test_predictions_have_the_size_of_the_original_image(output):
         # the third class has no tag
         assert all((s.pred_sem_seg.data < 3).all() for s in found)
     assert all(('cams' in s) == (output == 'cam') for s in found)
+
+
+def learned_background(outputs, tags):
+    """Return the shares of ViT-PCM's published code, image by image: (N, K + 1, h, w)."""
+    shares = []
+    for maps, tag in zip(outputs['patch_scores'], tags, strict=True):
+        kept = maps * F.pad(tag, (1, 0), value=1.0)[:, None, None]
+        kept = kept / kept.amax(dim=(1, 2), keepdim=True).clamp(min=1e-30)
+        shares.append(kept / kept.sum(dim=0))
+    return torch.stack(shares)
+
+
+@pytest.mark.parametrize('name', ['apc_vit-tiny', 'vit-pcm'])
+@torch.no_grad()
+def test_the_learned_background_competes_with_the_tagged_classes(name):
+    model, x = build(name, **{'test_cfg.output': 'patch'}), images()
+    found = model(x, samples(), mode='predict')
+    outputs = model(x, mode='tensor')
+    tags = torch.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]])
+    shares = resize(learned_background(outputs, tags), SIZE)
+    for sample, expected, scores in zip(found, shares, outputs['image_scores'], strict=True):
+        torch.testing.assert_close(sample.seg_logits.data.exp(), expected)
+        assert torch.equal(sample.pred_sem_seg.data[0], expected.argmax(dim=0))
+        torch.testing.assert_close(sample.pred_score, scores[1:])
+        assert 'cams' not in sample
+    assert {0, 1} <= set(found[0].pred_sem_seg.data.unique().tolist())
+
+
+@torch.no_grad()
+def test_the_learned_background_without_tags():
+    changes = {'test_cfg.output': 'patch', 'test_cfg.use_image_labels': False}
+    model, x = build(**changes), images()
+    outputs = model(x, mode='tensor')
+    probable = (outputs['image_scores'][:, 1:] >= 0.5).float()
+    assert 0 < probable.sum() < 6
+    expected = resize(learned_background(outputs, probable), SIZE)
+    for untagged in (None, samples()):
+        found = model(x, untagged, mode='predict')
+        for sample, shares in zip(found, expected, strict=True):
+            torch.testing.assert_close(sample.seg_logits.data.exp(), shares)
+
+
+@torch.no_grad()
+def test_patches_of_padding_are_no_maximum(picture):
+    model = build(**{'test_cfg.output': 'patch'})
+    data = batch_of(picture)
+    x = model.data_preprocessor(copy.deepcopy(data), False)['inputs']
+    inside = patches_inside(torch.ones(1, 1, 37, 51), (1, 1))
+    assert x.shape[2:] == (40, 56) and inside.all()
+    outputs = model(x, mode='tensor')
+    kept = F.pad(torch.ones(1, 1, 37, 51), (0, 5, 0, 3))
+    outputs['patch_scores'] = outputs['patch_scores'] * patches_inside(kept, (5, 7))
+    expected = learned_background(outputs, torch.tensor([[1.0, 1.0, 0.0]]))
+    expected = resize(expected.nan_to_num(0), (40, 56))[0, :, :37, :51]
+    torch.testing.assert_close(model.test_step(data)[0].seg_logits.data.exp(), expected)
+
+
+def test_slices_have_no_learned_background():
+    slide = {'test_cfg.mode': 'slide', 'test_cfg.crop_size': (32, 32), 'test_cfg.stride': (16, 16)}
+    with pytest.raises(
+        ValueError, match="output='patch' compares .* set mode='whole', got 'slide'"
+    ):
+        build(**slide, **{'test_cfg.output': 'patch'})
 
 
 @torch.no_grad()
@@ -213,12 +277,13 @@ def batch_of(picture, views=0):
     return {k: [copy.deepcopy(v) for _ in range(views)] for k, v in data.items()} if views else data
 
 
+@pytest.mark.parametrize('output', ['seg', 'patch'])
 @pytest.mark.parametrize('tta', [None, CRFTTAModel, ScaleMaxTTAModel])
 @torch.no_grad()
-def test_crf_refines_masks_once(picture, tta):
+def test_crf_refines_masks_once(picture, tta, output):
     results, calls = [], []
     for crf in (None, dict(type='DenseCRF', num_iters=2)):
-        model = build(**{'test_cfg.crf': crf})
+        model = build(**{'test_cfg.crf': crf, 'test_cfg.output': output})
         if crf:
             model.crf.register_forward_hook(lambda *_: calls.append(1))
         data = batch_of(picture, views=2 if tta is CRFTTAModel else 0)
@@ -255,18 +320,41 @@ def test_views_of_the_configs_are_merged(repo, picture, name):
 # augmentation
 
 
-def test_training_images_are_turned_by_quarters(repo):
-    cfg = Config.fromfile(repo / 'configs/apc/apc_vit-b_voc.py')
+NAMES = ['apc_vit-b_voc', 'apc_vit-b_coco', 'apc_vit-b_crop_voc']
+NAMES += ['vit-pcm_vit-b_voc', 'vit-pcm_vit-b_coco']
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_training_images_are_laid_in_all_eight_ways_alike(repo, name):
+    """As left-right, up-down and transposed with probability 1/2 each lay them."""
+    cfg = Config.fromfile(repo / f'configs/apc/{name}.py')
     turns = [s for s in cfg.train_dataloader.dataset.pipeline if s.type.endswith('Flip')]
     image = np.arange(6, dtype=np.uint8).reshape(2, 3, 1)
-    seen = {
+    seen = Counter(
         Compose(turns)(dict(img=image.copy(), img_shape=(2, 3)))['img'][..., 0].tobytes()
-        for _ in range(200)
-    }
+        for _ in range(800)
+    )
     expected = {
         np.rot90(x, k).tobytes() for x in (image[..., 0], image[:, ::-1, 0]) for k in range(4)
     }
-    assert seen == expected
+    assert set(seen) == expected
+    assert min(seen.values()) > 60
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_training_images_are_resized_or_cropped_and_coloured(repo, picture, name):
+    cfg = Config.fromfile(repo / f'configs/apc/{name}.py')
+    steps = cfg.train_dataloader.dataset.pipeline
+    data = Compose(steps)(picture)
+    assert data['inputs'].shape == (3, 384, 384)
+    whole = data['data_samples'].valid_box == (0, 0, 384, 384)
+    assert whole or 'crop' in name
+    jitter = TRANSFORMS.build(next(step for step in steps if step.type == 'JitterColor'))
+    ranges = dict(
+        brightness=(1.0, 1.0), contrast=(0.5, 2.0), saturation=(0.5, 1.5), hue=(-0.1, 0.1)
+    )
+    assert jitter.ranges == ranges and jitter.gray_prob == 0.1
+    assert ('second_view' in data['data_samples']) == ('pcm' in name)
 
 
 # parts

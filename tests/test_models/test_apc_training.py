@@ -183,6 +183,20 @@ def test_pseudo_masks_pixel_by_pixel(tags, seed):
     assert torch.equal(found, torch.stack(expected))
 
 
+@pytest.mark.parametrize('tags', [TAGS, ((0, 1, 2), (2,)), ((), (1,))])
+def test_hard_masks_are_the_categories_of_patches(tags):
+    model = build(refiner=None, thresholds=None)
+    inputs, samples = batch(tags)
+    scores = score_maps()
+    found = model.pseudo_masks(known_images(inputs, samples, torch.zeros(2, 3)), scores)
+    for maps, labels, box, mask in zip(scores, tags, BOXES, found, strict=True):
+        shares = shares_of(maps, labels, box).repeat_interleave(4, 1).repeat_interleave(4, 2)
+        outside = torch.ones(16, 16, dtype=torch.bool)
+        outside[box[0] // 2 : box[2] // 2, : (box[3] + 1) // 2] = False
+        assert mask[outside].eq(255).all()
+        assert torch.equal(mask[~outside].long(), shares.argmax(dim=0)[~outside])
+
+
 def test_all_kinds_of_labels_come_up():
     model = build(refiner=None)
     inputs, samples = batch()
@@ -246,7 +260,7 @@ def test_nothing_waits_for_values(name):
     model, data = build(name, **changes), batch()
     with NoHostReads():
         losses = model(*data, mode='loss')
-    assert set(losses) == (NAMES if changes else {'loss_cls'})
+    assert set(losses) == (NAMES if changes else {'loss_cls', 'loss_et'})
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,25 @@ def test_it_is_the_lstms_along_rows_and_columns(neck):
     torch.testing.assert_close(neck.context(x), expected)
 
 
+def test_channels_of_whole_sequences_are_dropped_in_training():
+    neck = HVBiLSTM(3, 2, dropout=0.0, sequence_dropout=0.5)
+    seen = {}
+    for name in ('horizontal', 'vertical'):
+        lstm = getattr(neck, name)
+        lstm.register_forward_pre_hook(lambda _, args, name=name: seen.update({name: args[0]}))
+    x = torch.rand(2, 3, 4, 5) + 1
+    neck.train().context(x)
+    for sequences, whole in (
+        (seen['horizontal'], x.permute(0, 2, 3, 1).flatten(0, 1)),
+        (seen['vertical'], x.permute(0, 3, 2, 1).flatten(0, 1)),
+    ):
+        factors = sequences / whole
+        assert set(factors.unique().round(decimals=4).tolist()) == {0.0, 2.0}
+        assert torch.equal(factors > 1, (factors > 1)[:, :1].expand_as(factors))
+    neck.eval().context(x)
+    assert torch.equal(seen['horizontal'], x.permute(0, 2, 3, 1).flatten(0, 1))
+
+
 def test_a_patch_is_seen_by_its_row_and_column_alone(neck):
     x = torch.randn(1, 3, 4, 5)
     spoilt = x.clone()

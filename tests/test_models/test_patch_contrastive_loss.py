@@ -30,7 +30,7 @@ def mean(values):
     return sum(values) / len(values) if values else 0
 
 
-def by_pairs(embed, scores, labels, with_background):
+def by_pairs(embed, scores, labels, with_background, repel_weight=1):
     """Return the loss pair by pair, as it is defined."""
     images = []
     for vectors, image_scores, tags in zip(
@@ -48,7 +48,7 @@ def by_pairs(embed, scores, labels, with_background):
                 if i != j
             ]
             across = [similarity(a, b) for a in high for b in low]
-            classes.append(mean(alike) + mean(across))
+            classes.append(mean(alike) + repel_weight * mean(across))
         images.append(mean(classes))
     return mean(images)
 
@@ -62,6 +62,22 @@ def test_it_is_the_double_loop_over_pairs(with_background, size):
     )
     expected = by_pairs(embed, scores, labels, with_background)
     torch.testing.assert_close(loss, torch.as_tensor(expected).double(), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize('repel_weight', [0.0, 0.5])
+def test_repulsion_can_be_weighed_or_left_out(repel_weight):
+    embed, scores, labels = batch()
+    settings = dict(high=HIGH, low=LOW, repel_weight=repel_weight)
+    loss = MODELS.build(dict(type='PatchContrastiveLoss', **settings))(embed, scores, labels)
+    expected = by_pairs(embed, scores, labels, False, repel_weight)
+    torch.testing.assert_close(loss, torch.as_tensor(expected).double(), rtol=1e-12, atol=1e-14)
+    assert loss != patch_contrastive_loss(embed, scores, labels, high=HIGH, low=LOW)
+
+
+@pytest.mark.parametrize('weight', [-0.1, float('nan')])
+def test_weight_of_the_repulsion_is_checked(weight):
+    with pytest.raises(ValueError, match=f'repel_weight must not be negative, got {weight}'):
+        MODELS.build(dict(type='PatchContrastiveLoss', repel_weight=weight))
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])

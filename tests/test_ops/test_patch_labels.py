@@ -84,7 +84,29 @@ def test_thresholds_are_left_open_themselves():
     assert confident_labels(shares, torch.tensor([[0]]), (0.25, 0.75)).tolist() == [[[255, 255]]]
 
 
-def test_one_threshold_for_both_ignores_ties_alone():
+@pytest.mark.parametrize(
+    ('shares', 'threshold'),
+    [((0.4, 0.35, 0.25), 0.5), ((0.5, 0.3, 0.2), 0.3), ((0.7, 0.2, 0.1), 0.2)],
+)
+def test_equal_thresholds_ignore_what_several_classes_share(shares, threshold):
+    shares = torch.tensor(shares).view(1, 3, 1, 1)
+    classes = torch.tensor([[3, 19]])
+    assert confident_labels(shares, classes, (threshold, threshold)).item() == 255
+    assert confident_labels(shares, classes, None).item() == 0
+
+
+def test_without_thresholds_the_largest_share_decides():
+    scores, classes = patch_scores(), pad_tags(TAGS)
+    labels = confident_labels(tagged_patch_scores(scores, classes), classes, None)
+    assert labels.dtype == torch.uint8
+    assert torch.equal(labels, shares_by_hand(scores).argmax(dim=1).to(torch.uint8))
+    valid = torch.ones(3, 1, 2, 3)
+    valid[:, :, 0] = 0
+    shares = tagged_patch_scores(scores, classes)
+    assert confident_labels(shares, classes, None, valid)[:, 0].eq(255).all()
+
+
+def test_one_threshold_for_both_ignores_ties_alone_where_there_is_one_class():
     shares = tagged_patch_scores(patch_scores(), pad_tags(TAGS[1:2] * 3))
     labels = confident_labels(shares, pad_tags(TAGS[1:2] * 3), (0.5, 0.5))
     assert torch.equal(labels, torch.where(shares[:, 1] > shares[:, 0], 2, 0).to(torch.uint8))

@@ -12,9 +12,11 @@ from .resizing import (
     ScaleImage,
     install_long_pictures,
 )
+from .second_view import AddSecondView
 from .zooming import ZoomIntoPart, draw_part
 
 __all__ = [
+    'AddSecondView',
     'CropWithValidBox',
     'FuseAffinityScores',
     'ImageFileError',

@@ -49,8 +49,8 @@ class PackWeakInputs(PackSegInputs):
     """MMSeg's packing, with the tags of the image.
 
     The sample gets the plain tensors ``gt_label`` and ``gt_score`` where the data info has tags,
-    ``gt_sem_seg`` where a mask was loaded, and in its metainfo ``img_id`` and ``valid_box`` (the
-    whole image where nothing was cropped).
+    ``gt_sem_seg`` where a mask was loaded, ``second_view`` where there is one, and in its metainfo
+    ``img_id`` and ``valid_box`` (the whole image where nothing was cropped).
 
     Args:
         meta_keys: What goes into the metainfo.
@@ -59,6 +59,7 @@ class PackWeakInputs(PackSegInputs):
         inputs: ``(3, H, W)`` uint8, BGR.
         gt_label: ``(n,)`` int64, sorted foreground indices.
         gt_score: ``(K,)`` float32, multi-hot.
+        second_view: ``(3, H, W)`` uint8, BGR, of :class:`AddSecondView`.
 
     Raises:
         ValueError: tags without ``num_classes``, or a tag that is no class.
@@ -81,6 +82,9 @@ class PackWeakInputs(PackSegInputs):
         packed = super().transform({**results, **extra})
         if 'gt_label' in results:
             packed['data_samples'].set_data(self._pack_labels(results))
+        if 'second_img' in results:
+            second = np.ascontiguousarray(results['second_img'].transpose(2, 0, 1))
+            packed['data_samples'].set_data({'second_view': torch.from_numpy(second)})
         return packed
 
     def _pack_labels(self, results: dict[str, Any]) -> dict[str, torch.Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
@@ -63,6 +63,33 @@ def adjust_hue(image: Image, shift: float) -> Image:
     return cv2.cvtColor(turned, cv2.COLOR_HSV2BGR_FULL)
 
 
+def _factor_range(
+    transform: BaseTransform, name: str, value: float | Sequence[float]
+) -> tuple[float, float]:
+    """Return the smallest and the largest factor."""
+    if isinstance(value, Sequence):
+        if len(value) != 2 or not 0 <= value[0] <= value[1]:
+            raise ValueError(
+                f'{type(transform).__name__}: received {name}={tuple(value)} where a smallest and '
+                'a largest factor, not negative, are expected.'
+            )
+        return float(value[0]), float(value[1])
+    if not value >= 0:
+        raise ValueError(
+            f'{type(transform).__name__}: received {name}={value} where 0 to inf is expected.'
+        )
+    return max(1.0 - value, 0.0), 1.0 + value
+
+
+def _shift_range(transform: BaseTransform, hue: float) -> tuple[float, float]:
+    """Return the smallest and the largest shift of the hue."""
+    if not 0 <= hue <= 0.5:
+        raise ValueError(
+            f'{type(transform).__name__}: received hue={hue} where 0 to 0.5 is expected.'
+        )
+    return -hue, hue
+
+
 @TRANSFORMS.register_module()
 class JitterColor(BaseTransform):
     """Change brightness, contrast, saturation and hue at random, in random order.
@@ -71,37 +98,34 @@ class JitterColor(BaseTransform):
     rounding (hue: within the rounding of 8-bit HSV).
 
     Args:
-        brightness: Factors are drawn from [max(0, 1 - brightness), 1 + brightness].
+        brightness: Factors are drawn from [max(0, 1 - brightness), 1 + brightness]; a pair names
+            the smallest and the largest factor.
         contrast: The same for contrast.
         saturation: The same for saturation.
         hue: Shifts are drawn from [-hue, hue] parts of the circle, at most 0.5.
+        gray_prob: Probability to take the colours away at the end.
 
     Raises:
-        ValueError: a negative range, or a hue above 0.5.
+        ValueError: a negative range, a pair out of order, a hue above 0.5, or no probability.
     """
 
     def __init__(
         self,
-        brightness: float = 0.0,
-        contrast: float = 0.0,
+        brightness: float | Sequence[float] = 0.0,
+        contrast: float | Sequence[float] = 0.0,
         *,
-        saturation: float = 0.0,
+        saturation: float | Sequence[float] = 0.0,
         hue: float = 0.0,
+        gray_prob: float = 0.0,
     ) -> None:
-        ranges = {
-            'brightness': brightness,
-            'contrast': contrast,
-            'saturation': saturation,
-            'hue': hue,
-        }
-        for name, value in ranges.items():
-            limit = 0.5 if name == 'hue' else float('inf')
-            if not 0 <= value <= limit:
-                raise ValueError(
-                    f'{type(self).__name__}: received {name}={value} where 0 to {limit} is '
-                    'expected.'
-                )
-        self.ranges = ranges
+        factors = {'brightness': brightness, 'contrast': contrast, 'saturation': saturation}
+        self.ranges = {name: _factor_range(self, name, value) for name, value in factors.items()}
+        self.ranges['hue'] = _shift_range(self, hue)
+        if not 0 <= gray_prob <= 1:
+            raise ValueError(
+                f'{type(self).__name__}: received gray_prob={gray_prob} where 0 to 1 is expected.'
+            )
+        self.gray_prob = gray_prob
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change the colours of the image.
@@ -115,18 +139,19 @@ class JitterColor(BaseTransform):
             'saturation': adjust_saturation,
             'hue': adjust_hue,
         }
-        names = [name for name, value in self.ranges.items() if value > 0]
+        # a factor of 1 and a shift of 0 change nothing
+        names = [name for name, ends in self.ranges.items() if set(ends) - {float(name != 'hue')}]
         for index in np.random.permutation(len(names)):
-            name = names[index]
-            center = 0.0 if name == 'hue' else 1.0
-            low, high = center - self.ranges[name], center + self.ranges[name]
-            factor = np.random.uniform(low if name == 'hue' else max(low, 0.0), high)
-            results['img'] = functions[name](results['img'], float(factor))
+            factor = np.random.uniform(*self.ranges[names[index]])
+            results['img'] = functions[names[index]](results['img'], float(factor))
+        if self.gray_prob and np.random.uniform() < self.gray_prob:
+            results['img'] = adjust_saturation(results['img'], 0.0)
         return results
 
     def __repr__(self) -> str:
-        arguments = ', '.join(f'{name}={value}' for name, value in self.ranges.items())
-        return f'{type(self).__name__}({arguments})'
+        ends = {**self.ranges, 'hue': self.ranges['hue'][1]}
+        arguments = ', '.join(f'{name}={value}' for name, value in ends.items())
+        return f'{type(self).__name__}({arguments}, gray_prob={self.gray_prob})'
 
 
 @TRANSFORMS.register_module()

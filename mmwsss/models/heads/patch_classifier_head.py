@@ -21,8 +21,8 @@ class PatchClassifierHead(CAMHead):
     The background competes in the softmax, is pooled as the classes are, and is learned as a
     class that every image shows.
 
-    Source: Wu et al., 2024, https://arxiv.org/abs/2407.10649, and, for the classifier, Rossetti et
-    al. (ViT-PCM), ECCV 2022, https://arxiv.org/abs/2210.17400
+    Source: Wu et al., 2024, Eqs. 1 to 3, https://arxiv.org/abs/2407.10649, and, for the classifier,
+    Rossetti et al. (ViT-PCM), ECCV 2022, https://arxiv.org/abs/2210.17400
 
     Args:
         in_channels: Channels of the feature map.

@@ -25,6 +25,7 @@ from .multi_label_cross_entropy_loss import (
 )
 from .multi_label_loss import MultiLabelSoftMarginLoss
 from .patch_contrastive_loss import PatchContrastiveLoss, patch_contrastive_loss
+from .patch_equivariance_loss import PatchEquivarianceLoss, patch_equivariance_loss
 from .semantic_guidance_loss import (
     ActivationComplementationLoss,
     ActivationSuppressionLoss,
@@ -50,6 +51,7 @@ __all__ = [
     'PairAffinityLoss',
     'PairLabels',
     'PatchContrastiveLoss',
+    'PatchEquivarianceLoss',
     'PullPushLoss',
     'ReconstructionLoss',
     'SimilarityLoss',
@@ -67,6 +69,7 @@ __all__ = [
     'pair_affinity_losses',
     'pair_labels',
     'patch_contrastive_loss',
+    'patch_equivariance_loss',
     'pull_push_loss',
     'pull_push_losses',
     'similarity_loss',

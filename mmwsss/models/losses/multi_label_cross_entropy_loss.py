@@ -14,7 +14,7 @@ def multi_label_cross_entropy(probs: Tensor, labels: Tensor) -> Tensor:
     :class:`MultiLabelSoftMarginLoss` on probabilities in place of logits: the mean of
     probabilities has no logit to go back to without loss.
 
-    Source: ``L_MCE`` of Wu et al. (APC), 2024, https://arxiv.org/abs/2407.10649
+    Source: Wu et al. (APC), 2024, Eq. 3, https://arxiv.org/abs/2407.10649
 
     Shapes:
         probs: ``(N, C)`` float in [0, 1].

@@ -35,6 +35,7 @@ def patch_contrastive_loss(
     high: float = 0.85,
     low: float = 0.15,
     with_background: bool = False,
+    repel_weight: float = 1.0,
 ) -> Tensor:
     r"""Pull together the patches that surely show a class, push away those that surely do not.
 
@@ -47,20 +48,21 @@ def patch_contrastive_loss(
     All pairs of unit vectors sum to the product of their sums, so the cost is linear in the
     number of patches.
 
-    Source: ``L_PCE`` of Wu et al. (APC), 2024, https://arxiv.org/abs/2407.10649
+    Source: Wu et al. (APC), 2024, Eqs. 4 to 6, https://arxiv.org/abs/2407.10649
 
     Args:
         valid: Patches of the images; others are in no set. All by default.
         high: Patches with more than this are high.
         low: Patches with less than this are low; the paper says only "lowest scores".
         with_background: Whether the background counts as a class, which every image shows.
+        repel_weight: Factor on the pairs of a high and a low patch; 0 leaves the attraction alone.
 
     Shapes:
         embed: ``(N, D, h, w)`` float.
         scores: ``(N, K + 1, h, w)`` float in [0, 1], background first.
         labels: ``(N, K)`` float multi-hot.
         valid: ``(N, 1, h, w)``, 0 or 1.
-        returns: scalar in [0, 2]; 0 where no image shows a class.
+        returns: scalar in [0, 1 + repel_weight]; 0 where no image shows a class.
 
     Raises:
         ValueError: the shapes do not fit each other.
@@ -90,8 +92,8 @@ def patch_contrastive_loss(
     num_alike, num_across = num_high * (num_high - 1), num_high * num_low
     attract = torch.where(num_alike > 0, 1 - alike / num_alike.clamp(min=1), 0)
     repel = torch.where(num_across > 0, 1 + across / num_across.clamp(min=1), 0)
-    by_image = (attract + repel).sum(dim=1) / 2 / present.sum(dim=1).clamp(min=1)
-    return by_image.mean()
+    by_class = (attract + repel_weight * repel) / 2
+    return (by_class.sum(dim=1) / present.sum(dim=1).clamp(min=1)).mean()
 
 
 @MODELS.register_module()
@@ -103,9 +105,10 @@ class PatchContrastiveLoss(nn.Module):
         high: Patches whose score of a class is above this are pulled together.
         low: Patches whose score is below this are pushed away from them.
         with_background: Whether the background counts as a class.
+        repel_weight: Factor on the pushing away; 0 leaves the attraction alone.
 
     Raises:
-        ValueError: not ``0 <= low <= high <= 1``.
+        ValueError: not ``0 <= low <= high <= 1``, or ``repel_weight`` is negative.
     """
 
     def __init__(
@@ -115,6 +118,7 @@ class PatchContrastiveLoss(nn.Module):
         high: float = 0.85,
         low: float = 0.15,
         with_background: bool = False,
+        repel_weight: float = 1.0,
     ) -> None:
         super().__init__()
         if not 0 <= low <= high <= 1:
@@ -122,8 +126,15 @@ class PatchContrastiveLoss(nn.Module):
                 'PatchContrastiveLoss: low and high are scores with 0 <= low <= high <= 1, got '
                 f'low={low} and high={high}.'
             )
+        if not repel_weight >= 0:
+            raise ValueError(
+                f'PatchContrastiveLoss: repel_weight must not be negative, got {repel_weight}; 0 '
+                'leaves the attraction alone.'
+            )
         self.loss_weight = loss_weight
-        self.settings = dict(high=high, low=low, with_background=with_background)
+        self.settings = dict(
+            high=high, low=low, with_background=with_background, repel_weight=repel_weight
+        )
 
     def forward(
         self, embed: Tensor, scores: Tensor, labels: Tensor, valid: Tensor | None = None

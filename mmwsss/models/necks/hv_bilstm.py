@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
@@ -23,6 +24,8 @@ class HVBiLSTM(BaseModule):
         hidden_channels: Of each of the four directions; a quarter of what comes out.
         in_index: Which of the features to use.
         dropout: Probability of an activation to be dropped before the LSTMs.
+        sequence_dropout: Probability of a channel to be dropped along a whole row, and along a
+            whole column, before the LSTM of each; ViT-PCM's published code has 0.2.
         init_cfg: Initialisation; PyTorch's own of LSTMs by default.
 
     Raises:
@@ -36,6 +39,7 @@ class HVBiLSTM(BaseModule):
         *,
         in_index: int = -1,
         dropout: float = 0.2,
+        sequence_dropout: float = 0.0,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -46,9 +50,16 @@ class HVBiLSTM(BaseModule):
             )
         self.in_index = in_index
         self.dropout = nn.Dropout(dropout)
+        self.sequence_dropout = sequence_dropout
         common = dict(batch_first=True, bidirectional=True)
         self.horizontal = nn.LSTM(in_channels, hidden_channels, **common)
         self.vertical = nn.LSTM(in_channels, hidden_channels, **common)
+
+    def _without_channels(self, sequences: Tensor) -> Tensor:
+        """Drop channels of whole sequences ``(M, L, C)``."""
+        if not (self.training and self.sequence_dropout):
+            return sequences
+        return F.dropout1d(sequences.transpose(1, 2), self.sequence_dropout).transpose(1, 2)
 
     def context(self, x: Tensor) -> Tensor:
         """Run along the rows and the columns of one feature map.
@@ -63,8 +74,10 @@ class HVBiLSTM(BaseModule):
         # most CPUs have no LSTM in half precision
         with torch.autocast('cpu', enabled=False) if on_cpu else nullcontext():
             x = x.float() if on_cpu else x
-            rows = self.horizontal(x.flatten(0, 1))[0].unflatten(0, (num, height))
-            columns = self.vertical(x.transpose(1, 2).flatten(0, 1))[0].unflatten(0, (num, width))
+            along = self._without_channels(x.flatten(0, 1))
+            down = self._without_channels(x.transpose(1, 2).flatten(0, 1))
+            rows = self.horizontal(along)[0].unflatten(0, (num, height))
+            columns = self.vertical(down)[0].unflatten(0, (num, width))
         return torch.cat([rows, columns.transpose(1, 2)], dim=3).permute(0, 3, 1, 2)
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, ...]:

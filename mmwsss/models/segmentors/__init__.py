@@ -13,6 +13,7 @@ from .irn_boundary import IRNBoundary
 from .scale_max_tta_model import ScaleMaxTTAModel
 from .seam import SEAM
 from .semformer import SemFormer
+from .vit_pcm import ViTPCM
 from .weak_segmentor import WeakSegmentor
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     'IRNBoundary',
     'ScaleMaxTTAModel',
     'SemFormer',
+    'ViTPCM',
     'WeakSegmentor',
 ]

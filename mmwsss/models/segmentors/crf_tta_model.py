@@ -21,7 +21,7 @@ class CRFTTAModel(SegTTAModel):
 
     Args:
         module: A :class:`CRFEncoderDecoder` or a :class:`WeakSegmentor` whose ``test_cfg.output``
-            is 'seg', or its config; without ``crf`` the mean is the result.
+            asks for masks, or its config; without ``crf`` the mean is the result.
         **kwargs: Arguments of MMEngine's ``BaseTTAModel``.
 
     Raises:
@@ -37,12 +37,11 @@ class CRFTTAModel(SegTTAModel):
                 f'{name}: module must be a CRFEncoderDecoder or a WeakSegmentor, got a '
                 f'{kind}: use SegTTAModel for it.'
             )
-        output = self.module.test_cfg.get('output', 'seg')
-        if output != 'seg':
+        if not getattr(self.module, 'predicts_masks', True):
             raise ValueError(
-                f'{name}: merges the logits of a decoder, and the {kind} has test_cfg.output='
-                f'{output!r}: use CAMTTAModel, or for AFA, which has scales of its own, no '
-                'test-time augmentation.'
+                f'{name}: merges the logits of masks, and the {kind} has test_cfg.output='
+                f'{self.module.test_cfg.output!r}: use CAMTTAModel, or for AFA, which has scales '
+                'of its own, no test-time augmentation.'
             )
 
     def test_step(self, data: Any) -> list[SegDataSample]:

@@ -65,6 +65,8 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
     outputs = ('cam', 'seg')
     # of test_cfg; a method may have keys of its own
     test_defaults: Mapping[str, Any] = TEST_DEFAULTS
+    # those of ``outputs`` whose logits are those of masks, which a dense CRF may refine
+    mask_outputs: tuple[str, ...] = ('seg',)
 
     def __init__(
         self,
@@ -115,11 +117,19 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
                 )
         if cfg.output == 'seg' and not self.with_decode_head:
             raise ValueError(f"{name}: test_cfg.output='seg' needs a decode_head.")
-        if cfg.crf is not None and cfg.output != 'seg':
-            raise ValueError(f"{name}: test_cfg.crf refines the output 'seg', got {cfg.output!r}.")
+        if cfg.crf is not None and cfg.output not in self.mask_outputs:
+            kinds = ' or '.join(map(repr, self.mask_outputs))
+            raise ValueError(
+                f'{name}: test_cfg.crf refines the output {kinds}, got {cfg.output!r}.'
+            )
         if cfg.mode == 'slide' and not SLIDE_KEYS <= set(cfg):
             raise ValueError(f"{name}: test_cfg.mode='slide' needs crop_size and stride.")
         return cfg
+
+    @property
+    def predicts_masks(self) -> bool:
+        """Whether ``test_cfg.output`` asks for masks, not for class activation maps."""
+        return self.test_cfg.output in self.mask_outputs
 
     @property
     def out_channels(self) -> int:
@@ -205,11 +215,19 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
             sample.set_data(dict(pred_score=planes.mean(dim=(1, 2)).sigmoid()))
             if self.test_cfg.output == 'cam':
                 self.add_cams(sample, maps)
-            elif self._crf_is_postponed:
-                self.add_logits(sample, maps)
             else:
-                self.set_prediction(sample, maps)
+                self.add_mask(sample, maps)
         return data_samples
+
+    def add_mask(self, sample: SegDataSample, logits: Tensor) -> None:
+        """Write logits of masks into a sample, refined now or, where views are merged, later.
+
+        Args:
+            sample: Sample with ``img_path`` and ``ori_shape``.
+            logits: ``(K + 1, H, W)`` at ``ori_shape``.
+        """
+        write = self.add_logits if self._crf_is_postponed else self.set_prediction
+        write(sample, logits)
 
     def competing_classes(self, sample: SegDataSample) -> Tensor:
         """Return which classes compete for the pixels of an image, ``(K,)`` multi-hot.

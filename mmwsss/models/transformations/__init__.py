@@ -8,6 +8,7 @@ from .equivariant import (
     EquivariantTranslate,
     Transformed,
 )
+from .patch_view import RandomPatchView
 
 __all__ = [
     'EquivariantCompose',
@@ -15,5 +16,6 @@ __all__ = [
     'EquivariantRescale',
     'EquivariantRotate',
     'EquivariantTranslate',
+    'RandomPatchView',
     'Transformed',
 ]

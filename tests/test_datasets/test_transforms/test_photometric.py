@@ -94,6 +94,32 @@ def test_what_is_zero_is_left_alone(monkeypatch):
     assert [name for name, _ in calls] == ['contrast'] * 3
 
 
+def test_a_pair_names_the_ends(monkeypatch):
+    calls = drawn_factors(monkeypatch, JitterColor((1.2, 1.2), (0.5, 2.0)))
+    assert {factor for name, factor in calls if name == 'brightness'} == {1.2}
+    factors = [factor for name, factor in calls if name == 'contrast']
+    assert 0.5 <= min(factors) < 0.6 < 1.9 < max(factors) <= 2.0
+
+
+def test_colours_are_taken_away_at_times(picture):
+    seen = [JitterColor(gray_prob=0.3)({'img': picture.copy()})['img'] for _ in range(200)]
+    gray = [bool((image == image[..., :1]).all()) for image in seen]
+    assert 30 < sum(gray) < 90
+    plain = next(image for image, is_gray in zip(seen, gray, strict=True) if not is_gray)
+    assert np.array_equal(plain, picture)
+
+
+@pytest.mark.parametrize('pair', [(2.0, 0.5), (-0.1, 1.0), (1.0,)])
+def test_wrong_pairs_are_named(pair):
+    with pytest.raises(ValueError, match='received contrast=.* where a smallest and a largest'):
+        JitterColor(contrast=pair)
+
+
+def test_wrong_probability_is_named():
+    with pytest.raises(ValueError, match=r'received gray_prob=1.5 where 0 to 1'):
+        JitterColor(gray_prob=1.5)
+
+
 @pytest.mark.parametrize('name, value', [('brightness', -0.1), ('hue', 0.6), ('contrast', -1)])
 def test_wrong_ranges_are_named(name, value):
     with pytest.raises(ValueError, match=f'JitterColor: received {name}={value} where 0 to'):
@@ -101,8 +127,9 @@ def test_wrong_ranges_are_named(name, value):
 
 
 def test_shows_itself():
-    transform = JitterColor(0.3, hue=0.1)
+    transform = JitterColor(0.3, (0.5, 2.0), hue=0.1, gray_prob=0.1)
     assert eval(repr(transform)).ranges == transform.ranges
+    assert eval(repr(transform)).gray_prob == 0.1
     assert eval(repr(JitterHSV(7))).delta == 7
 
 

@@ -41,7 +41,8 @@ class Train(Stage):
         config: Of the training.
         pretrained: Stage whose model gives the first weights of the backbone.
         labels: Stage whose affinity labels of the split ``train`` are learnt.
-        masks: Stage whose pseudo masks of the split ``train`` are learnt.
+        masks: Stage whose pseudo masks of the split ``train`` are learnt; masks that a model
+            predicts with the tags, such as ViT-PCM, may be such, too.
         weights: Stages whose checkpoints other entries of the config name, by dotted key:
             ``{'model.caae.init_cfg.checkpoint': 'caae'}``.
         options: Overrides of the config, nested or by dotted keys. ``train_cfg.max_iters`` moves
@@ -50,7 +51,7 @@ class Train(Stage):
     """
 
     makes = 'checkpoint'
-    takes = dict(pretrained=['checkpoint'], labels=['labels'], masks=['masks'])
+    takes = dict(pretrained=['checkpoint'], labels=['labels'], masks=['masks', 'predictions'])
     unit = 'iterations'
     mends = False
 

@@ -1,0 +1,48 @@
+"""A second view in colours of its own: beside the image, packed, never moved."""
+
+import numpy as np
+import pytest
+from mmengine.dataset import Compose
+
+from mmwsss.datasets import AddSecondView
+
+GRAY = dict(type='JitterColor', gray_prob=1.0)
+
+
+@pytest.fixture
+def results():
+    image = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
+    return dict(img=image, img_shape=(8, 6), ori_shape=(8, 6))
+
+
+def test_the_copy_changes_and_the_image_stays(results):
+    before = results['img'].copy()
+    out = AddSecondView([GRAY])(results)
+    assert np.array_equal(out['img'], before)
+    second = out['second_img']
+    assert (second == second[..., :1]).all() and not np.array_equal(second, before)
+
+
+def test_both_views_are_packed_alike(results):
+    steps = [AddSecondView([GRAY]), dict(type='JitterColor', hue=0.5), dict(type='PackWeakInputs')]
+    packed = Compose(steps)(results)
+    second = packed['data_samples'].second_view
+    assert second.dtype == packed['inputs'].dtype
+    assert second.shape == packed['inputs'].shape == (3, 8, 6)
+    assert np.array_equal(second.numpy().transpose(1, 2, 0), results['second_img'])
+
+
+def test_without_transforms_it_is_the_image(results):
+    out = AddSecondView([])(results)
+    assert np.array_equal(out['second_img'], out['img'])
+    assert out['second_img'] is not out['img']
+
+
+def test_what_moves_pixels_is_refused(results):
+    move = AddSecondView([dict(type='CropWithValidBox', crop_size=4)])
+    with pytest.raises(ValueError, match='the transforms turn 6 x 8 pixels into 4 x 4: leave'):
+        move(results)
+
+
+def test_shows_itself():
+    assert 'JitterColor' in repr(AddSecondView([GRAY]))
