@@ -128,7 +128,7 @@ def shrink(model):
             model['decode_head'].update(c1_in_channels=widths[0], c1_channels=4)
         if backbone.get('norm_cfg', {}).get('type', '').endswith('BN'):
             backbone['norm_cfg'] = dict(type='BN', requires_grad=True)
-    if model.get('pcm'):
+    if (model.get('pcm') or {}).get('type') == 'PixelCorrelation':
         indices = model['pcm']['in_indices']
         model['pcm']['in_channels'] = [widths[i] for i in indices]
         model['pcm'].update(embed_channels=[4] * len(indices), channels=8)
