@@ -136,8 +136,8 @@ def _members(
     top = os.stat(folder)
     seen = {(top.st_dev, top.st_ino)}
     for path in filter(os.path.exists, without):
-        state = os.stat(path)
-        seen.add((state.st_dev, state.st_ino))
+        left_out = os.stat(path)
+        seen.add((left_out.st_dev, left_out.st_ino))
     todo = ['']
     while todo:
         parent = todo.pop()
