@@ -1,15 +1,19 @@
 """Refinement of maps and masks: what it equals, large pictures, no classes, messages."""
 
+from contextlib import nullcontext
+
 import cv2
 import numpy as np
 import pytest
 import torch
+from mmseg.registry import MODELS
 
 from mmwsss.apis import WSSSInferencer, map_refiner
 from mmwsss.engine.launch import UsageError
 from mmwsss.evaluation import read_cam_file
 from mmwsss.evaluation.pseudo_masks import pseudo_mask, refine_cams
 from mmwsss.models import PAR, DenseCRF
+from tests.tiny_apc import apc_config
 from tests.tiny_models import CAM_MODEL, SEG_MODEL, save_photos, save_training
 
 pytestmark = pytest.mark.stack
@@ -100,6 +104,16 @@ def test_wrong_settings(folder, refine, message):
         predict(folder, refine)
 
 
+MESSAGE = 'does not predict by class activation maps, which refine'
+
+
 def test_model_without_maps(folder):
-    with pytest.raises(UsageError, match='does not predict by class activation maps, which refine'):
+    with pytest.raises(UsageError, match=MESSAGE):
         WSSSInferencer(work_dir=folder / 'seg', device='cpu', refine='par')
+
+
+@pytest.mark.parametrize(('output', 'maps'), [('patch', False), ('cam', True)])
+def test_patch_scores_with_the_learned_background_are_no_maps(output, maps):
+    network = MODELS.build(apc_config('vit-pcm', {'test_cfg.output': output}))
+    with nullcontext() if maps else pytest.raises(UsageError, match=MESSAGE):
+        map_refiner.MapRefiner('par', network)

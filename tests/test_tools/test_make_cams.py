@@ -312,13 +312,14 @@ def test_older_layouts(tool, folder, made, tmp_path, layout):
     np.testing.assert_allclose(found, expected.clip(0) if layout == 'irn' else expected, atol=1e-3)
 
 
-def test_decoder_output_is_replaced_by_maps(tool, folder, tmp_path):
+@pytest.mark.parametrize('output', ['seg', 'patch'])
+def test_masks_are_replaced_by_maps(tool, folder, tmp_path, output):
     head = dict(
         type='FCNHead', in_channels=256, channels=8, num_classes=3, norm_cfg=dict(type='BN')
     )
     args = tool.make_parser().parse_args(arguments(folder, tmp_path))
     cfg = Config.fromfile(args.config)
-    cfg.model.update(decode_head=head, test_cfg=dict(output='seg'))
+    cfg.model.update(decode_head=head, test_cfg=dict(output=output))
     tool.set_writing(cfg, args)
     assert cfg.model.module.test_cfg.output == 'cam'
 
