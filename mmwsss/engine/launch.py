@@ -157,6 +157,8 @@ def _read_config(path: str) -> Config:
             return Config.fromfile(path)
         except Exception as error:
             # a config is a program, which may raise anything
+            if isinstance(error, ImportError):
+                error = error.__cause__ or error  # MMEngine wraps it in all of sys.path
             kind = '' if isinstance(error, (OSError, SyntaxError)) else f'{type(error).__name__}: '
             problem = kind + ' '.join(str(error).split())[:300].rstrip('.')
         gc.collect()

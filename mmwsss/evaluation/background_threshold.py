@@ -33,8 +33,8 @@ def otsu_threshold(counts: NDArray[np.integer], values: NDArray[np.floating]) ->
         counts, values: ``(B,)``.
 
     Example:
-        >>> otsu_threshold(np.array([5, 5, 4, 6]), np.array([.0, .1, .7, .9]))
-        0.4
+        >>> otsu_threshold(np.array([5, 5, 4, 6]), np.array([0.0, 0.25, 0.75, 1.0]))
+        0.5
     """
     values = values.astype(np.float64)
     below = counts.cumsum() / max(counts.sum(), 1)

@@ -165,7 +165,7 @@ def test_sizes_and_schedule_of_a_config_count_first(folder):
     cfg = Config.fromfile(ROOT / 'configs/cam/cam_effnet-lite0_photographs.py')
     assert largest_size(cfg) == 320
     set_schedule(cfg, 600)
-    assert cfg.train_cfg.max_iters == 200
+    assert cfg.train_cfg.max_iters == 400
 
 
 def test_masks_of_some_photographs_are_those_that_are_evaluated(tmp_path):
@@ -312,7 +312,7 @@ def test_phases_of_a_model_move_along():
 def test_iterations_that_are_set_move_the_schedule():
     cfg = Config.fromfile(ROOT / 'configs/segformer_pseudo/segformer_mit-b1_voc.py')
     set_schedule(cfg, 5000, 200)
-    assert cfg.train_cfg.max_iters == 200
+    assert cfg.train_cfg.max_iters == 400
     assert [scheduler.end for scheduler in cfg.param_scheduler] == [15, 201]
 
 

@@ -125,7 +125,7 @@ def test_results_are_those_of_the_manifests(run, work):
 
 def test_curve_of_maps(run, work):
     run()
-    assert len((work / 'maps/curve_val.csv').read_text().splitlines()) == 61
+    assert len((work / 'maps/curve_val.csv').read_text().splitlines()) == 118
 
 
 def test_finished_stages_are_skipped(run, work):

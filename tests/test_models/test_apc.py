@@ -172,9 +172,7 @@ def test_patches_of_padding_are_no_maximum(picture):
 
 def test_slices_have_no_learned_background():
     slide = {'test_cfg.mode': 'slide', 'test_cfg.crop_size': (32, 32), 'test_cfg.stride': (16, 16)}
-    with pytest.raises(
-        ValueError, match="output='patch' compares .* got 'slide'"
-    ):
+    with pytest.raises(ValueError, match="output='patch' compares .* got 'slide'"):
         build(**slide, **{'test_cfg.output': 'patch'})
 
 

@@ -197,4 +197,7 @@ def test_missing_package_is_named(tmp_path, capsys):
     )
     with pytest.raises(SystemExit, match='2'):
         run_main(TOOL, path)
-    assert 'missing: Failed to import nowhere_to_be_found.' in capsys.readouterr().err
+    assert (
+        'cannot be read: ImportError: Failed to import nowhere_to_be_found.'
+        in capsys.readouterr().err
+    )

@@ -68,13 +68,9 @@ def read_model_config(args: argparse.Namespace) -> Config:
         args: Of the command line.
 
     Raises:
-        UsageError: it cannot be read, needs a package that is missing, or has no model.
+        UsageError: it cannot be read, or has no model.
     """
-    try:
-        cfg = load_config(args)
-    except ImportError as error:
-        reason = error.__cause__ or error  # MMEngine wraps it in all of sys.path
-        raise UsageError(f'{args.config} needs a package that is missing: {reason}.') from error
+    cfg = load_config(args)
     if 'model' not in cfg:
         raise UsageError(f'{args.config} has no model; give the config of a training, no pipeline.')
     return cfg
