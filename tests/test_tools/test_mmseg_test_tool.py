@@ -54,10 +54,17 @@ def prepare(name, emblems, folder):
         cfg.model.decode_head.num_classes = 7
         tiny = Config.fromfile(CONFIGS / 'deeplab_pseudo/deeplabv1_r38-tiny_emblems.py')
         cfg.test_dataloader = tiny.test_dataloader
+        cfg.train_dataloader = tiny.train_dataloader
     if 'caae' in cfg.model:
         cfg.model.caae.init_cfg = None
     cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
     cfg.test_dataloader.dataset.data_root = str(emblems)
+    # OpenMMLab's hook that paints asks for the iteration, for which the runner builds the training
+    for part in (train := cfg.train_dataloader.dataset, train.get('dataset') or {}):
+        if 'data_root' in part:
+            part.data_root = str(emblems)
+    if train.type == 'PseudoMaskDataset':
+        train.data_prefix.seg_map_path = str(emblems / 'SegmentationClass')
     torch.manual_seed(0)
     torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), folder / 'weights.pth')
     cfg.dump(folder / 'config.py')
