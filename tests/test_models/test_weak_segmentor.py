@@ -133,6 +133,9 @@ def test_maps_are_averaged_over_pixels_with_similar_features():
     affinity = (cosine.T @ cosine).clamp(min=0)
     expected = cams.flatten(2) @ (affinity / affinity.sum(0))
     torch.testing.assert_close(refined.flatten(2), expected, rtol=1e-3, atol=1e-4)
+    single = MODELS.build(dict(type='FeatureCorrelation', in_indices=(0,)))
+    one = torch.ones(1, 2, 1, 1)
+    torch.testing.assert_close(single(None, one, [torch.ones(1, 3, 1, 1)]), one, rtol=0, atol=1e-3)
 
 
 def test_the_baseline_predicts_refined_maps_where_it_has_a_module_for_it():

@@ -53,7 +53,8 @@ class FeatureCorrelation(BaseModule):
                 x = F.interpolate(x, tuple(size), mode='bilinear', align_corners=False)
             parts.append(unit_keys(x.flatten(2)))
         keys = torch.cat(parts, dim=1)
-        return unit_keys(keys - keys.mean(dim=2, keepdim=True))
+        # a single pixel is the whole image: without its mean nothing would be left
+        return unit_keys(keys - keys.mean(dim=2, keepdim=True) if keys.shape[2] > 1 else keys)
 
     def forward(self, images: Tensor, cams: Tensor, feats: Sequence[Tensor]) -> Tensor:
         """Refine maps.
