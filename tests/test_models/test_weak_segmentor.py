@@ -152,6 +152,11 @@ def test_the_baseline_predicts_refined_maps_where_it_has_a_module_for_it():
     assert model.state_dict().keys() == build(WEAK).state_dict().keys()
 
 
+def test_a_method_with_other_maps_takes_no_module_for_them():
+    with pytest.raises(ValueError, match='GradCAMSegmentor takes no pcm: leave it out'):
+        build(WEAK, type='GradCAMSegmentor', pcm=dict(type='FeatureCorrelation'))
+
+
 def test_equivariant_maps_cost_nothing_under_a_flip():
     # a network of pointwise operations is equivariant: only numerical noise is left
     model = build(SEAM, transformation=dict(type='EquivariantFlip')).eval()

@@ -18,7 +18,7 @@ class PaintHook(SegVisualizationHook):
 
     Args:
         draw: Whether to paint; test tools set it.
-        interval: Every how manieth image is painted.
+        interval: Paint every n-th image.
         **kwargs: Arguments of ``SegVisualizationHook``.
     """
 

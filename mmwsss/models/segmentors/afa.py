@@ -93,6 +93,7 @@ class AFA(WeakSegmentor):
     """
 
     outputs = ('cam', 'seg', 'affinity_cam', *LABELS)
+    takes_pcm = False
     test_defaults = {**TEST_DEFAULTS, 'spread_bg_score': 0.35}
 
     def __init__(

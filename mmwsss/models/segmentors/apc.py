@@ -74,6 +74,7 @@ class APC(WeakSegmentor):
     """
 
     outputs = ('cam', 'seg', 'patch')
+    takes_pcm = False
     mask_outputs = ('seg', 'patch')
 
     def __init__(

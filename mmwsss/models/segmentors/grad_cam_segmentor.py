@@ -29,6 +29,8 @@ class GradCAMSegmentor(WeakSegmentor):
         **kwargs: Arguments of :class:`WeakSegmentor`.
     """
 
+    takes_pcm = False
+
     def __init__(self, *, plus: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.plus = plus

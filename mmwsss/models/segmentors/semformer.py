@@ -65,6 +65,7 @@ class SemFormer(WeakSegmentor):
 
     loss_names = ('loss_cf', 'loss_cb', 'loss_as', 'loss_ac', 'loss_ss')
     outputs = ('cam',)
+    takes_pcm = False
 
     def __init__(
         self,

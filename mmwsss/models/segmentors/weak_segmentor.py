@@ -59,10 +59,12 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
         init_cfg: Weights to start from.
 
     Raises:
-        ValueError: ``test_cfg`` has an unknown key or value.
+        ValueError: ``test_cfg`` has an unknown key or value, or the method takes no ``pcm``.
     """
 
     outputs = ('cam', 'seg')
+    # a method whose maps are made otherwise says no
+    takes_pcm = True
     # of test_cfg; a method may have keys of its own
     test_defaults: Mapping[str, Any] = TEST_DEFAULTS
     # those of ``outputs`` whose logits are those of masks, which a dense CRF may refine
@@ -83,6 +85,8 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
         pretrained: str | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
+        if pcm and not self.takes_pcm:
+            raise ValueError(f'{type(self).__name__} takes no pcm: leave it out.')
         # EncoderDecoder's own constructor insists on a decode head
         BaseSegmentor.__init__(self, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         if pretrained is not None:
