@@ -23,7 +23,7 @@ def patch_equivariance_loss(
 
     Shapes:
         scores: ``(N, K + 1, h, w)`` probabilities, background first.
-        shares: ``(N, 1 + S, h, w)`` of :func:`~mmwsss.ops.tagged_patch_scores`, no gradient.
+        shares: ``(N, 1 + S, h, w)`` of :func:`.tagged_patch_scores`, no gradient.
         classes: ``(N, S)`` int64 of :func:`~mmwsss.ops.pad_tags`.
         valid: ``(N, 1, h, w)``, 0 or 1.
         returns: scalar, the mean over patches; 0 where there is none.
