@@ -9,7 +9,7 @@ from mmseg.datasets import PascalVOCDataset
 
 from .image_level_coco_dataset import COCO_CLASSES
 from .imagenet_classes import imagenet_classes
-from .label_readers.common import (
+from .label_readers import (
     BACKGROUND_NAMES,
     LabelFileError,
     class_name,
@@ -28,7 +28,7 @@ def _file_classes(path: Path) -> list[str]:
         return [line.strip() for line in text_lines(read_text(path)) if line.strip()]
     names = parse_json(path)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise LabelFileError(f'{path}: not a list of class names: write ["dog", "cat"].')
+        raise LabelFileError('not a list of class names', path, advice='write ["dog", "cat"].')
     return names
 
 

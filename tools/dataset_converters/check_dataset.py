@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from mmwsss.datasets import (
@@ -20,16 +19,17 @@ from mmwsss.datasets import (
 )
 from mmwsss.datasets.check import (
     DatasetReport,
+    Finding,
     ImageReport,
     check_dataset,
     check_image,
+    error_finding,
     format_report,
 )
-from mmwsss.datasets.check_labels import Finding, collect_labels, files_without_image
 from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.folder_files import FolderFiles, list_folder
+from mmwsss.datasets.image_labels import collect_labels, files_without_image
 from mmwsss.datasets.image_names import ImageNames
-from mmwsss.datasets.label_readers import instance_file_names, is_instances, load_json
 from mmwsss.engine.launch import UsageError, load_config, run_tool
 from mmwsss.utils import number, shown
 from mmwsss.utils.progress import track
@@ -134,12 +134,6 @@ def list_entries(dataset: Any) -> list[ImageEntry]:
     if not isinstance(dataset, ImageLevelDataset):
         infos = dataset.load_data_list()
         return [ImageEntry(info['img_path'], info.get('seg_map_path')) for info in infos]
-    if dataset.ann_file.endswith('.json'):
-        content = load_json(Path(dataset.ann_file))
-        if not is_instances(content):
-            raise LabelFileError(f'{dataset.ann_file}: not a COCO instances file.')
-        names = enumerate(instance_file_names(content, Path(dataset.ann_file)), start=1)
-        return [dataset.make_entry(os.path.basename(name), f'image {n}') for n, name in names]
     return dataset.list_images()
 
 
@@ -174,7 +168,7 @@ def run_check(args: argparse.Namespace) -> DatasetReport:
     if not (dataset.ann_file and os.path.isdir(path)):
         # an entry of an image that is not in the split is no error
         images += [os.path.join(folder, name) for name in files.names]
-    labels, findings = collect_labels(path, classes, images)
+    labels, problems = collect_labels(path, classes, images)
     names = ImageNames(images)
     if not dataset.ann_file:
         labels.update(dict.fromkeys(files_without_image(path, names), ()))
@@ -182,7 +176,7 @@ def run_check(args: argparse.Namespace) -> DatasetReport:
         entries = [replace(entry, name=names.of[entry.img_path]) for entry in entries]
     present = names.of.values()
     report = check_dataset(entries, classes, labels=labels, present=present, files=files, read=read)
-    report.findings += [*findings, *unused(files)]
+    report.findings += [*map(error_finding, problems), *unused(files)]
     masks = dataset.data_prefix.get('seg_map_path')
     if masks and os.path.isdir(masks):
         report.findings += unused(list_folder(masks, (dataset.seg_map_suffix,)))

@@ -1,26 +1,51 @@
 """Readers of image-level labels, one module a kind of source."""
 
-from .coco_json import fields_of, instance_file_names, is_instances, labels_from_instances
-from .common import LabelFileError, files_of_images
-from .csv_file import read_csv_labels
-from .json_file import load_json, read_json_labels
-from .mask_folder import read_mask_labels
-from .npy_file import read_npy_labels
+from .coco_json import coco_entries, fields_of, named_items, sound_annotations
+from .common import (
+    BACKGROUND_NAMES,
+    UNUSABLE,
+    LabelEntry,
+    LabelFileError,
+    LabelTable,
+    Reader,
+    Report,
+    background_error,
+    class_name,
+    parse_json,
+    read_text,
+    refuse,
+    text_lines,
+)
+from .csv_file import csv_entries
+from .folders import mask_entries, voc_entries
+from .json_file import json_entries, load_instances, load_json
+from .npy_file import npy_entries
 from .safe_npy import load_npy_dict
-from .voc_xml import read_voc_xml
 
 __all__ = [
+    'BACKGROUND_NAMES',
+    'LabelEntry',
     'LabelFileError',
+    'LabelTable',
+    'Reader',
+    'Report',
+    'UNUSABLE',
+    'background_error',
+    'class_name',
+    'coco_entries',
+    'csv_entries',
     'fields_of',
-    'files_of_images',
-    'instance_file_names',
-    'is_instances',
-    'labels_from_instances',
+    'json_entries',
+    'load_instances',
     'load_json',
     'load_npy_dict',
-    'read_csv_labels',
-    'read_json_labels',
-    'read_mask_labels',
-    'read_npy_labels',
-    'read_voc_xml',
+    'mask_entries',
+    'named_items',
+    'npy_entries',
+    'parse_json',
+    'read_text',
+    'refuse',
+    'sound_annotations',
+    'text_lines',
+    'voc_entries',
 ]
