@@ -78,7 +78,7 @@ def published_hash(name: str) -> str:
 
 
 def _token_vit(path: str | os.PathLike[str]) -> Mapping[str, Tensor]:
-    return read_token_vit(path)[0]
+    return read_token_vit(path).state_dict
 
 
 def _mit(size: int, digest: str, *, earlier: tuple[str, ...] = ()) -> Weights:

@@ -18,7 +18,7 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from mmwsss.models import ScaleMaxTTAModel
-from mmwsss.models.converters import published_to_afa
+from mmwsss.models.converters import AFA
 from mmwsss.models.segmentors.afa_labels import (
     Spreading,
     eight_bit_images,
@@ -216,7 +216,7 @@ def grad_norms(afa, names):
             grad = afa.backbone.layers[3][1][1].attn.attn.in_proj_weight.grad
             grad = None if grad is None else grad[: len(grad) // 3]
         else:
-            grad = afa.get_parameter(published_to_afa(name)).grad
+            grad = afa.get_parameter(AFA(name)).grad
         norms.append(0.0 if grad is None else grad.norm().item())
     return torch.tensor(norms, dtype=torch.float64)
 
