@@ -25,7 +25,7 @@ from mmwsss.models.converters import (
 from mmwsss.models.losses import pull_push_losses, similarity_loss
 from mmwsss.models.segmentors.semformer_pairs import present_pairs, resized_valid_mask
 from mmwsss.ops import clamped_cosine
-from tests.loading import load_file
+from tests.loading import load_file, run_main
 
 pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parents[2]
@@ -54,14 +54,14 @@ def converted(tmp_path_factory):
     """Put published weights at DeiT-Tiny's width through the tool, both parts."""
     folder = tmp_path_factory.mktemp('converted')
     synth = load_file(REFERENCE / 'synth_weights.py')
-    tool = load_file(ROOT / 'tools/model_converters/semformer2mmwsss.py')
+    tool = 'tools/model_converters/semformer2mmwsss.py'
     for part, name in dict(
         caae='caae_deit_tiny_distilled', segmentor='semformer_deit_tiny'
     ).items():
         weights = synth.synth_state_dict(REFERENCE / f'semformer/{name}.spec.json', 2022)
         weights = {f'module.{name}': torch.from_numpy(value) for name, value in weights.items()}
         torch.save(weights, folder / 'published.pth')
-        tool.PARTS[part](folder / 'published.pth', folder / f'{part}.pth')
+        run_main(tool, folder / 'published.pth', folder / f'{part}.pth', '--part', part)
     return folder
 
 
