@@ -80,6 +80,7 @@ tools/analysis_tools/browse_cams.py           --images im --masks IN --classes d
 tools/analysis_tools/browse_dataset.py        IN --out out.html
 tools/analysis_tools/compare_runs.py          IN
 tools/analysis_tools/get_flops.py             IN
+tools/analysis_tools/affinity_confusion.py    IN WEIGHTS
 tools/analysis_tools/draw_affinity.py         IN WEIGHTS im/a.png --points 1,1 --out o.png
 tools/infer.py                                im CONFIG WEIGHTS --tags IN --out-dir out --device cpu
 tools/infer.py                                im CONFIG WEIGHTS --out-dir OUT --device cpu

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .affinity_labels import IGNORE_INDEX
+from mmwsss.ops.affinity_labels import IGNORE_INDEX
 
 
 def _check(scores: Tensor, classes: Tensor, channels: int) -> None:
@@ -45,7 +45,7 @@ def tagged_patch_scores(
 
     Shapes:
         scores: ``(N, K + 1, h, w)`` float, not negative, background first.
-        classes: ``(N, S)`` int64 of :func:`pad_tags`.
+        classes: ``(N, S)`` int64 of :func:`~mmwsss.ops.pad_tags`.
         valid: ``(N, 1, h, w)``, 0 or 1.
         returns: ``(N, 1 + S, h, w)`` float, or at ``size``; background first, 0 at a place
             without a class.
@@ -104,7 +104,7 @@ def confident_labels(
 
     Shapes:
         scores: ``(N, 1 + S, H, W)`` float, as of :func:`tagged_patch_scores`, refined or not.
-        classes: ``(N, S)`` int64 of :func:`pad_tags`.
+        classes: ``(N, S)`` int64 of :func:`~mmwsss.ops.pad_tags`.
         valid: ``(N, 1, H, W)``, 0 or 1.
         returns: ``(N, H, W)`` uint8: 0, index of the class + 1, or 255.
 
