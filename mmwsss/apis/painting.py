@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from mmwsss.datasets.class_palettes import ClassPalette
-from mmwsss.datasets.label_readers import BACKGROUND_NAMES
+from mmwsss.datasets.label_readers.common import BACKGROUND_NAMES
 from mmwsss.visualization import draw_cam, draw_mask
 from mmwsss.visualization.encoding import SIDE_LIMIT
 

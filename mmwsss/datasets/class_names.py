@@ -9,7 +9,7 @@ from mmseg.datasets import PascalVOCDataset
 
 from .image_level_coco_dataset import COCO_CLASSES
 from .imagenet_classes import imagenet_classes
-from .label_readers import (
+from .label_readers.common import (
     BACKGROUND_NAMES,
     LabelFileError,
     class_name,

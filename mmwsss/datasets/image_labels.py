@@ -10,19 +10,18 @@ from mmwsss.utils import short_list
 
 from .folder_files import FolderFiles, list_folder
 from .image_names import ImageNames
-from .label_readers import (
+from .label_readers.common import (
     BACKGROUND_NAMES,
     LabelFileError,
     LabelTable,
     Reader,
     background_error,
     class_name,
-    csv_entries,
-    json_entries,
-    mask_entries,
-    npy_entries,
-    voc_entries,
 )
+from .label_readers.csv_file import csv_entries
+from .label_readers.folders import mask_entries, voc_entries
+from .label_readers.json_file import json_entries
+from .label_readers.npy_file import npy_entries
 
 ImageLabels = dict[str, tuple[int, ...]]
 ImagePaths = Iterable[str | os.PathLike[str]]

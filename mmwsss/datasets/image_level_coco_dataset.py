@@ -11,7 +11,9 @@ from mmseg.registry import DATASETS
 
 from .image_labels import ImageLabels
 from .image_level_dataset import ImageEntry, ImageLevelDataset
-from .label_readers import LabelTable, coco_entries, load_instances, named_items, refuse
+from .label_readers.coco_json import coco_entries, named_items
+from .label_readers.common import LabelTable, refuse
+from .label_readers.json_file import load_instances
 from .palette import voc_palette
 
 # fmt: off

@@ -18,7 +18,7 @@ from mmwsss.utils import FileProblemError, read_content, short_list, shown
 from .folder_files import FolderFiles, list_folder
 from .image_labels import ImageLabels, LabelFileError, read_image_labels
 from .image_names import IMAGE_SUFFIXES, image_id
-from .label_readers import BACKGROUND_NAMES, text_lines
+from .label_readers.common import BACKGROUND_NAMES, text_lines
 from .numbered import NumberedDataset
 
 

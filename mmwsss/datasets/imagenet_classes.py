@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from mmwsss.utils import short_list
 
-from .label_readers import LabelFileError
+from .label_readers.common import LabelFileError
 
 FILE = Path(__file__).with_suffix('.json')
 

@@ -13,14 +13,9 @@ from typing import Any
 from mmwsss.datasets import LabelFileError, MaskError, image_id
 from mmwsss.datasets.class_palettes import read_classes
 from mmwsss.datasets.coco_masks import Instance, MaskTask, write_mask
-from mmwsss.datasets.label_readers import (
-    Report,
-    fields_of,
-    load_instances,
-    named_items,
-    refuse,
-    sound_annotations,
-)
+from mmwsss.datasets.label_readers.coco_json import fields_of, named_items, sound_annotations
+from mmwsss.datasets.label_readers.common import Report, refuse
+from mmwsss.datasets.label_readers.json_file import load_instances
 from mmwsss.engine.broken_entries import add_skip_option, end_with
 from mmwsss.engine.launch import UsageError, run_tool
 from mmwsss.utils import remove_stale, short_list, user_sentence

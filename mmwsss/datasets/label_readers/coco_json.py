@@ -7,8 +7,9 @@ from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .common import WRONG_ENTRY, LabelEntry, LabelFileError, Report
+from .common import LabelEntry, LabelEntryError, Report, parsed
 
+AGAIN = 'make the file again.'
 _SIDES = ('height', 'width')
 _KINDS = dict(name=(str,), file_name=(str,), height=(int,), width=(int,))
 _PARTS = ('images', 'annotations', 'categories')
@@ -39,12 +40,11 @@ def fields_of(item: Any, keys: Sequence[str], place: str) -> tuple[Any, ...]:
         or not all(map(isinstance, values, kinds))
         or any(v is None or v < 1 for k, v in zip(keys, values, strict=True) if k in _SIDES)
     ):
-        raise LabelFileError(
+        raise LabelEntryError(
             f'received {str(item)[:60]} where an object with {" and ".join(keys)} is expected, '
             'names as text, ids and sides as whole numbers',
             place,
-            advice='make the file again.',
-            kind=WRONG_ENTRY,
+            advice=AGAIN,
         )
     return values
 
@@ -61,19 +61,18 @@ def named_items(
         path: The file, for errors.
         report: Gets an error for each that lacks id or name, or has the id of another one.
     """
-    names: dict[Any, str] = {}
-    for number, item in enumerate(content[part], start=1):
-        place = f'{path}, {_SINGULAR[part]} {number}'
-        try:
-            number_of, name = fields_of(item, ('id', key), place)
-        except LabelFileError as error:
-            report(error)
-            continue
-        if number_of in names:
-            text = f'the id {number_of!r} is that of another one, too'
-            report(LabelFileError(text, place, advice='make the file again.', kind=WRONG_ENTRY))
-        names[number_of] = name
-    return names
+    seen = set()
+
+    def read(numbered: tuple[int, Any]) -> tuple[Any, str]:
+        place = f'{path}, {_SINGULAR[part]} {numbered[0]}'
+        identity, name = fields_of(numbered[1], ('id', key), place)
+        if identity in seen:
+            text = f'the id {identity!r} is that of another one, too'
+            raise LabelEntryError(text, place, advice=AGAIN)
+        seen.add(identity)
+        return identity, name
+
+    return dict(parsed(enumerate(content[part], start=1), read, report))
 
 
 def sound_annotations(
@@ -88,23 +87,22 @@ def sound_annotations(
         path: The file, for errors.
         report: Gets an error for each of the others.
     """
-    for number, annotation in enumerate(content['annotations'], start=1):
+
+    def check(numbered: tuple[int, Any]) -> dict[str, Any]:
+        number, annotation = numbered
         try:
             if annotation['image_id'] in images and annotation['category_id'] in categories:
-                yield annotation
-                continue
+                return annotation
         except (KeyError, TypeError, IndexError):
             # what is missing is said below
             pass
         place = f'{path}, annotation {number}'
-        try:
-            image, category = fields_of(annotation, ('image_id', 'category_id'), place)
-        except LabelFileError as error:
-            report(error)
-            continue
+        image, category = fields_of(annotation, ('image_id', 'category_id'), place)
         what, key = ('image', image) if image not in images else ('category', category)
         text = f'it belongs to the {what} {key!r}, which is not in the file'
-        report(LabelFileError(text, place, advice='make the file again.', kind=WRONG_ENTRY))
+        raise LabelEntryError(text, place, advice=AGAIN)
+
+    return parsed(enumerate(content['annotations'], start=1), check, report)
 
 
 def coco_entries(content: dict[str, Any], path: Path, report: Report) -> Iterator[LabelEntry]:

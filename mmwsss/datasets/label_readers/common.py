@@ -7,33 +7,57 @@ import json
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from mmwsss.utils import FileProblemError, read_content, short_list
 
 from ..image_names import ImageNameError, ImageNames, image_id, image_name, is_related
 
 BACKGROUND_NAMES = ('background', 'bg', '_background_')
-# kinds of errors: the whole source, and parts of it
-UNUSABLE, WRONG_ENTRY = 'unusable label source', 'wrong entry'
-UNKNOWN_CLASS, DUPLICATE = 'unknown class', 'duplicate entry'
 
 
 class LabelFileError(FileProblemError):
     """A label file says something that cannot be used; the text names file, entry and class."""
 
-    kind = UNUSABLE
+    kind = 'unusable label source'
 
 
-# gets what is wrong with a part of a source, and raises it or goes on
-Report = Callable[[LabelFileError], None]
+class LabelEntryError(LabelFileError):
+    """An entry of a label file cannot be used; others may be."""
+
+    kind = 'wrong entry'
 
 
-def refuse(error: LabelFileError) -> None:
+# gets what is wrong with an entry, and raises it or goes on
+Report = Callable[[LabelEntryError], None]
+Item = TypeVar('Item')
+Parsed = TypeVar('Parsed')
+
+
+def refuse(error: LabelEntryError) -> None:
     """Raise an error: the :data:`Report` of whoever wants no labels but right ones."""
     raise error
+
+
+def parsed(
+    items: Iterable[Item], parse: Callable[[Item], Parsed], report: Report
+) -> Iterator[Parsed]:
+    """Yield what is made of each item that is right.
+
+    Args:
+        items: Parts of a source.
+        parse: Makes an entry, or whatever is wanted, of an item, or raises.
+        report: Gets the error for each of the others.
+    """
+    for item in items:
+        try:
+            result = parse(item)
+        except LabelEntryError as error:
+            report(error)
+        else:
+            yield result
 
 
 class LabelEntry(NamedTuple):
@@ -72,17 +96,12 @@ def read_text(path: Path) -> str:
     try:
         return read_content(path).decode('utf-8-sig')
     except UnicodeDecodeError as error:
-        raise LabelFileError(
-            f'byte {error.start} is not UTF-8 text',
-            path,
-            advice='save the file as UTF-8 (in a spreadsheet "CSV UTF-8").',
-        ) from error
+        advice = 'save the file as UTF-8 (in a spreadsheet "CSV UTF-8").'
+        text = f'byte {error.start} is not UTF-8 text'
+        raise LabelFileError(text, path, advice=advice) from error
     except OSError as error:
-        raise LabelFileError(
-            f'cannot be read ({error.strerror})',
-            path,
-            advice='give the path of a label file.',
-        ) from error
+        text = f'cannot be read ({error.strerror})'
+        raise LabelFileError(text, path, advice='give the path of a label file.') from error
 
 
 def parse_json(path: Path, hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
@@ -99,17 +118,14 @@ def parse_json(path: Path, hook: Callable[[list[tuple[str, Any]]], Any] | None =
     try:
         return json.loads(text, object_pairs_hook=hook)
     except json.JSONDecodeError as error:
-        raise LabelFileError(
-            f'not valid JSON ({error.msg})',
-            f'{path}, line {error.lineno}, column {error.colno}',
-            advice='correct or make the file again.',
-        ) from error
+        place = f'{path}, line {error.lineno}, column {error.colno}'
+        text = f'not valid JSON ({error.msg})'
+        raise LabelFileError(text, place, advice='correct or make the file again.') from error
     except (RecursionError, ValueError) as error:
         deep = isinstance(error, RecursionError)
         reason = 'it is nested too deeply' if deep else 'it holds a number of thousands of digits'
-        raise LabelFileError(
-            f'not usable as JSON ({reason})', path, advice='make the file again.'
-        ) from error
+        text = f'not usable as JSON ({reason})'
+        raise LabelFileError(text, path, advice='make the file again.') from error
 
 
 def text_lines(text: str) -> list[str]:
@@ -123,19 +139,15 @@ def text_lines(text: str) -> list[str]:
     return text.replace('\r\n', '\n').replace('\r', '\n').split('\n')
 
 
-def background_error(name: str, place: str) -> LabelFileError:
+def background_error(name: str, place: str) -> LabelEntryError:
     """Return the error for an entry that names the background.
 
     Args:
         name: Of the background.
         place: File, and line or entry.
     """
-    return LabelFileError(
-        f'class {name!r} is the background, which every image may have',
-        place,
-        advice='leave it out of the labels.',
-        kind=WRONG_ENTRY,
-    )
+    text = f'class {name!r} is the background, which every image may have'
+    return LabelEntryError(text, place, advice='leave it out of the labels.')
 
 
 class LabelTable:
@@ -199,18 +211,18 @@ class LabelTable:
                 self.report(self._unknown(name, place))
         return tuple(sorted(found))
 
-    def _unknown(self, name: str, place: str) -> LabelFileError:
+    def _unknown(self, name: str, place: str) -> LabelEntryError:
         if name == self.background:
             return background_error(name, place)
         close = difflib.get_close_matches(name.lower(), [c.lower() for c in self.foreground], 1)
         guess = [c for c in self.foreground if close and c.lower() == close[0]]
         hint = f' (did you mean {guess[0]!r}?)' if guess else ''
-        return LabelFileError(
+        return LabelEntryError(
             f'unknown class {name!r}{hint}',
             place,
             details=f'the {len(self.foreground)} classes are {short_list(self.foreground, 25)}',
             advice="correct the label or add the class to the data set's metainfo.",
-            kind=UNKNOWN_CLASS,
+            kind='unknown class',
         )
 
     def add(self, entry: LabelEntry) -> None:
@@ -224,16 +236,19 @@ class LabelTable:
                 it has an entry.
         """
         indices = self.indices(entry.classes)
+        try:
+            self._add(entry, indices)
+        except LabelEntryError as error:
+            self.report(error)
+
+    def _add(self, entry: LabelEntry, indices: tuple[int, ...]) -> None:
         whole, place = image_name(entry.image), f'{self.path}, {entry.where}'
         if not image_id(whole):
-            text = 'the name of the image is empty.'
-            self.report(LabelFileError(text, place, kind=WRONG_ENTRY))
-            return
+            raise LabelEntryError('the name of the image is empty.', place)
         try:
             found = self.images.find(entry.image)
         except ImageNameError as error:
-            self.report(LabelFileError(str(error), place, kind=WRONG_ENTRY))
-            return
+            raise LabelEntryError(str(error), place) from error
         key = whole if found is None else found
         # names of which nothing is known may mean one image if the folders do not tell them apart
         alike = self._alike[image_id(key)]
@@ -241,10 +256,9 @@ class LabelTable:
         if found is None:
             same += [other for other in alike if is_related(key, other)]
         if same:
-            text = f'image {image_id(key)!r} has two entries, {self._where[same[0]]} and '
-            text += entry.where
-            self.report(LabelFileError(text, self.path, advice='keep one.', kind=DUPLICATE))
-            return
+            places = f'{self._where[same[0]]} and {entry.where}'
+            text = f'image {image_id(key)!r} has two entries, {places}'
+            raise LabelEntryError(text, self.path, advice='keep one.', kind='duplicate entry')
         self._where[key] = entry.where
         if found is None:
             alike.append(key)

@@ -8,7 +8,15 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .common import WRONG_ENTRY, LabelEntry, LabelFileError, Report, read_text, text_lines
+from .common import (
+    LabelEntry,
+    LabelEntryError,
+    LabelFileError,
+    Report,
+    parsed,
+    read_text,
+    text_lines,
+)
 
 COLUMNS = ('image', 'labels')
 # of tables with a column for each class, 1 where an image shows it
@@ -80,45 +88,39 @@ def csv_entries(
     separators = _label_pattern(classes)
     reader = csv.reader(io.StringIO(text, newline=''), delimiter=delimiter, strict=True)
     rows = (row for row in reader if any(field.strip() for field in row))
+
+    def parse(row: list[str]) -> LabelEntry:
+        where = f'line {reader.line_num}'
+        place = f'{path}, {where}'
+        names = _row_names(row, header, separators, place)
+        return LabelEntry(row[header.index('image')], dict.fromkeys(names, place), where)
+
     try:
         next(rows, None)
-        for row in rows:
-            where = f'line {reader.line_num}'
-            if problem := _row_problem(row, header, f'{path}, {where}'):
-                report(problem)
-                continue
-            if 'labels' in header:
-                names = separators.split(row[header.index('labels')])
-            else:
-                pairs = zip(header[1:], row[1:], strict=False)
-                names = [name for name, value in pairs if BITS[value.strip().lower()]]
-            found = dict.fromkeys(filter(None, map(str.strip, names)), f'{path}, {where}')
-            yield LabelEntry(row[header.index('image')], found, where)
+        yield from parsed(rows, parse, report)
     except csv.Error as error:
-        raise LabelFileError(
-            f'not valid CSV ({error})',
-            f'{path}, line {reader.line_num}',
-            advice='check the quotes.',
-        ) from error
+        place = f'{path}, line {reader.line_num}'
+        text = f'not valid CSV ({error})'
+        raise LabelFileError(text, place, advice='check the quotes.') from error
 
 
-def _row_problem(row: list[str], header: list[str], place: str) -> LabelFileError | None:
-    """Return the error for a row that does not fit the header, None for one that does."""
+def _row_names(
+    row: list[str], header: list[str], separators: re.Pattern[str], place: str
+) -> list[str]:
+    """Return the class names of a row."""
     if len(row) < len(header) or any(field.strip() for field in row[len(header) :]):
-        return LabelFileError(
+        raise LabelEntryError(
             f'{len(row)} fields where the header has {len(header)}',
             place,
             advice='separate the labels of an image by ";" and keep the delimiter of an empty '
             'field.',
-            kind=WRONG_ENTRY,
         )
-    pairs = zip(header[1:], row[1:], strict=False) if 'labels' not in header else ()
+    if 'labels' in header:
+        names = separators.split(row[header.index('labels')])
+        return [name.strip() for name in names if name.strip()]
+    pairs = [(name, value.strip()) for name, value in zip(header[1:], row[1:], strict=False)]
     for name, value in pairs:
-        if value.strip().lower() not in BITS:
-            return LabelFileError(
-                f'column {name!r} holds {value.strip()[:40]!r} where 0 or 1 is expected',
-                place,
-                advice='correct it.',
-                kind=WRONG_ENTRY,
-            )
-    return None
+        if value.lower() not in BITS:
+            text = f'column {name!r} holds {value[:40]!r} where 0 or 1 is expected'
+            raise LabelEntryError(text, place, advice='correct it.')
+    return [name for name, value in pairs if BITS[value.lower()]]

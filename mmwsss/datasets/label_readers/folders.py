@@ -12,7 +12,7 @@ from mmwsss.utils import read_content
 from ..folder_files import list_folder
 from ..image_names import ImageNames
 from ..masks import MaskError, read_mask
-from .common import WRONG_ENTRY, LabelEntry, LabelFileError, Report
+from .common import LabelEntry, LabelEntryError, Report
 
 
 def _files_of_images(
@@ -33,20 +33,12 @@ def _objects(path: Path) -> list[ElementTree.Element]:
     try:
         content = read_content(path)
         if b'<!DOCTYPE' in content or b'<!ENTITY' in content:
-            raise LabelFileError(
-                'declares a document type, which VOC annotations do not',
-                path,
-                advice='remove the declaration.',
-                kind=WRONG_ENTRY,
-            )
+            text = 'declares a document type, which VOC annotations do not'
+            raise LabelEntryError(text, path, advice='remove the declaration.')
         return ElementTree.fromstring(content).findall('object')
     except (ElementTree.ParseError, OSError) as error:
-        raise LabelFileError(
-            f'not a readable VOC annotation ({error})',
-            path,
-            advice='fetch or make the file again.',
-            kind=WRONG_ENTRY,
-        ) from error
+        text = f'not a readable VOC annotation ({error})'
+        raise LabelEntryError(text, path, advice='fetch or make the file again.') from error
 
 
 def voc_entries(
@@ -69,12 +61,12 @@ def voc_entries(
         try:
             for number, item in enumerate(_objects(file), start=1):
                 name, place = (item.findtext('name') or '').strip(), f'{file}, object {number}'
-                if name:
-                    found.setdefault(name, place)
-                    continue
-                advice = 'write the class into <name>.'
-                report(LabelFileError('has no name', place, advice=advice, kind=WRONG_ENTRY))
-        except LabelFileError as error:
+                if not name:
+                    raise LabelEntryError(
+                        'has no name', place, advice='write the class into <name>.'
+                    )
+                found.setdefault(name, place)
+        except LabelEntryError as error:
             report(error)
         yield LabelEntry(image, found, file.name)
 
@@ -97,6 +89,6 @@ def mask_entries(
         try:
             _, values = read_mask(file, len(classes))
         except MaskError as error:
-            report(LabelFileError(error.problem, advice=error.advice, kind=WRONG_ENTRY))
+            report(LabelEntryError(error.problem, advice=error.advice))
         shown = [classes[value] for value in values if 0 < value < len(classes)]
         yield LabelEntry(image, dict.fromkeys(shown, str(file)), file.name)

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from .coco_json import coco_entries, is_instances
-from .common import WRONG_ENTRY, LabelEntry, LabelFileError, Report, parse_json
+from .common import (
+    LabelEntry,
+    LabelEntryError,
+    LabelFileError,
+    Report,
+    parse_json,
+    parsed,
+)
 
 
 class RepeatedKeys(dict):
@@ -85,21 +92,24 @@ def _data_list_entries(content: dict[str, Any], path: Path, report: Report) -> I
     metainfo = content.get('metainfo')
     classes = metainfo.get('classes') if isinstance(metainfo, dict) else None
     classes = classes if isinstance(classes, list) else []
-    for number, item in enumerate(content['data_list'], start=1):
+
+    def parse(numbered: tuple[int, Any]) -> LabelEntry:
+        number, item = numbered
         where = f'entry {number}'
         place = f'{path}, {where}'
         entry = item if isinstance(item, dict) else {}
         image, label = entry.get('img_path'), entry.get('gt_label')
         indices = label if isinstance(label, list) else [label]
         names = [str(classes[k]) for k in indices if type(k) is int and 0 <= k < len(classes)]
-        if isinstance(image, str) and len(names) == len(indices):
-            yield LabelEntry(image, dict.fromkeys(names, place), where)
-            continue
-        text = (
-            f'received {str(item)[:60]} where img_path and gt_label, indices of the '
-            f'{len(classes)} names in metainfo.classes, are expected'
-        )
-        report(LabelFileError(text, place, advice='correct it.', kind=WRONG_ENTRY))
+        if not isinstance(image, str) or len(names) < len(indices):
+            text = (
+                f'received {str(item)[:60]} where img_path and gt_label, indices of the '
+                f'{len(classes)} names in metainfo.classes, are expected'
+            )
+            raise LabelEntryError(text, place, advice='correct it.')
+        return LabelEntry(image, dict.fromkeys(names, place), where)
+
+    return parsed(enumerate(content['data_list'], start=1), parse, report)
 
 
 def _mapping_entries(content: Any, path: Path, report: Report) -> Iterator[LabelEntry]:
@@ -111,15 +121,17 @@ def _mapping_entries(content: Any, path: Path, report: Report) -> Iterator[Label
             advice='write {"image": ["class", ...]}, or give a COCO instances file.',
         )
     pairs = content.pairs if isinstance(content, RepeatedKeys) else content.items()
-    for number, (image, names) in enumerate(pairs, start=1):
+
+    def parse(numbered: tuple[int, tuple[str, Any]]) -> LabelEntry:
+        number, (image, names) = numbered
         where = f'entry {number} ({image!r})'
         place = f'{path}, {where}'
-        if isinstance(names, list) and all(isinstance(name, str) for name in names):
-            yield LabelEntry(image, dict.fromkeys(names, place), where)
-            continue
-        text = f'received {str(names)[:60]} where a list of class names is expected'
-        advice = 'write ["class", ...], or [] for none.'
-        report(LabelFileError(text, place, advice=advice, kind=WRONG_ENTRY))
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            text = f'received {str(names)[:60]} where a list of class names is expected'
+            raise LabelEntryError(text, place, advice='write ["class", ...], or [] for none.')
+        return LabelEntry(image, dict.fromkeys(names, place), where)
+
+    return parsed(enumerate(pairs, start=1), parse, report)
 
 
 def json_entries(

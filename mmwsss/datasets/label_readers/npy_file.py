@@ -14,7 +14,7 @@ import numpy as np
 from mmwsss.utils import short_list
 
 from ..image_names import ImageNames
-from .common import WRONG_ENTRY, LabelEntry, LabelFileError, Report
+from .common import LabelEntry, LabelEntryError, Report, parsed
 from .safe_npy import load_npy_dict
 
 _VOC_NAME = re.compile(r'(\d{4})_(\d{6})')
@@ -47,22 +47,17 @@ def _shown(vector: Any, classes: Sequence[str], place: str) -> list[str]:
         values = np.asarray(vector, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         text = f'received a {type(vector).__name__} where a multi-hot vector is expected.'
-        raise LabelFileError(text, place, kind=WRONG_ENTRY) from error
+        raise LabelEntryError(text, place) from error
     if values.shape != (len(classes),):
-        raise LabelFileError(
+        raise LabelEntryError(
             f'a vector of shape {values.shape} where ({len(classes)},) is expected, one value a '
             'foreground class',
             place,
             advice='use the label file of this data set.',
-            kind=WRONG_ENTRY,
         )
     if not np.isin(values, (0, 1)).all():
-        raise LabelFileError(
-            'received values other than 0 and 1 in a multi-hot vector',
-            place,
-            advice='give labels, not scores.',
-            kind=WRONG_ENTRY,
-        )
+        text = 'received values other than 0 and 1 in a multi-hot vector'
+        raise LabelEntryError(text, place, advice='give labels, not scores.')
     return [classes[k] for k in np.flatnonzero(values).tolist()]
 
 
@@ -71,16 +66,14 @@ def _image(key: Any, codes: Mapping[int | None, list[str]], place: str) -> str:
     if isinstance(key, str):
         return key
     if not isinstance(key, int) or isinstance(key, bool) or key < 0:
-        text = f'received a {type(key).__name__} as a key where the name of an image is expected.'
-        raise LabelFileError(text, place, kind=WRONG_ENTRY)
+        kind = type(key).__name__
+        text = f'received a {kind} as a key where the name of an image is expected.'
+        raise LabelEntryError(text, place)
     meant = codes.get(key) or [_decode(key)]
     if len(meant) > 1:
-        raise LabelFileError(
-            f'may mean the images {short_list(meant)}',
-            place,
-            advice='make the file with the names of the images as keys.',
-            kind=WRONG_ENTRY,
-        )
+        text = f'may mean the images {short_list(meant)}'
+        advice = 'make the file with the names of the images as keys.'
+        raise LabelEntryError(text, place, advice=advice)
     return meant[0]
 
 
@@ -106,12 +99,12 @@ def npy_entries(
     codes: dict[int | None, list[str]] = defaultdict(list)
     for name in ImageNames(images or ()).of.values():
         codes[_code(name)].append(name)
-    for number, (key, vector) in enumerate(load_npy_dict(path).items(), start=1):
+
+    def parse(numbered: tuple[int, tuple[Any, Any]]) -> LabelEntry:
+        number, (key, vector) = numbered
         where = f'entry {number} ({reprlib.repr(key)})'
         place = f'{path}, {where}'
-        try:
-            image, names = _image(key, codes, place), _shown(vector, classes[1:], place)
-        except LabelFileError as error:
-            report(error)
-            continue
-        yield LabelEntry(image, dict.fromkeys(names, place), where)
+        image, names = _image(key, codes, place), _shown(vector, classes[1:], place)
+        return LabelEntry(image, dict.fromkeys(names, place), where)
+
+    return parsed(enumerate(load_npy_dict(path).items(), start=1), parse, report)

@@ -176,11 +176,8 @@ def _read_pickle(path: Path) -> bytes:
             shape, _, dtype = npy_format.read_array_header_2_0(stream)
     except Exception as error:
         # NumPy parses the header as a program text, with all errors that there are
-        raise LabelFileError(
-            f'not a readable .npy file ({error})',
-            path,
-            advice='give the file that np.save wrote.',
-        ) from error
+        text = f'not a readable .npy file ({error})'
+        raise LabelFileError(text, path, advice='give the file that np.save wrote.') from error
     if shape != () or dtype != np.dtype(object):
         raise LabelFileError(
             f'holds an array of shape {shape} and type {dtype} where a dict saved by np.save is '

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mmwsss.datasets import image_id
-from mmwsss.datasets.label_readers import LabelEntry, LabelFileError, LabelTable
+from mmwsss.datasets.label_readers.common import LabelEntry, LabelFileError, LabelTable
 from mmwsss.utils import short_list
 
 CLASSES = ('background', 'dog', 'traffic light')

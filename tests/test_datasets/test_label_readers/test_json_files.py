@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mmwsss.datasets import LabelFileError, read_image_labels
-from mmwsss.datasets.label_readers import load_json
+from mmwsss.datasets.label_readers.json_file import load_json
 from tests.weak_data import COCO_CLASSES, coco_category_id, coco_instances
 
 CLASSES = ('background', 'dog', 'person')
