@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmwsss.datasets.class_palettes import read_classes
 from mmwsss.engine.launch import UsageError
-from mmwsss.models.converters import ConversionError, Converted, save_weights
+from mmwsss.models.converters.foreign_weights import ConversionError, Converted, save_weights
 
 DATA_SETS = {21: 'voc', 81: 'coco'}  # number of classes, background included, to the data set
 

@@ -14,7 +14,7 @@ from mmwsss.engine.converter_tools import (
     dataset_name,
 )
 from mmwsss.engine.launch import UsageError
-from mmwsss.models.converters import ConversionError, Converted
+from mmwsss.models.converters.foreign_weights import ConversionError, Converted
 
 ARGS = argparse.Namespace(src='a.pth', dst='b.pth')
 

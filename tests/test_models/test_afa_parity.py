@@ -18,7 +18,7 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from mmwsss.models import ScaleMaxTTAModel
-from mmwsss.models.converters import AFA
+from mmwsss.models.converters.mit import AFA
 from mmwsss.models.segmentors.afa_labels import Spreading, phase_of, pseudo_masks
 from mmwsss.models.segmentors.online_labels import eight_bit_images, known_images
 from mmwsss.ops import min_max_norm, threshold_labels

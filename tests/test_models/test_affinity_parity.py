@@ -14,13 +14,8 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from mmwsss.models.converters import (
-    AFFINITYNET,
-    IRN,
-    affinitynet_shapes,
-    convert_weights,
-    irn_shapes,
-)
+from mmwsss.models.converters.convolutional import AFFINITYNET, IRN, affinitynet_shapes, irn_shapes
+from mmwsss.models.converters.foreign_weights import convert_weights
 from mmwsss.models.losses import PairLabels, pair_affinity_loss, pair_affinity_losses, pair_labels
 from mmwsss.ops import (
     feature_affinity,

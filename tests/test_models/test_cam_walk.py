@@ -15,11 +15,8 @@ from PIL import Image
 
 from mmwsss.evaluation import read_cam_file, write_cam_file
 from mmwsss.models import CAMWalk, RandomWalk
-from mmwsss.models.converters import (
-    AFFINITYNET,
-    affinitynet_shapes,
-    convert_weights,
-)
+from mmwsss.models.converters.convolutional import AFFINITYNET, affinitynet_shapes
+from mmwsss.models.converters.foreign_weights import convert_weights
 from tests.loading import load_file
 
 pytestmark = pytest.mark.stack

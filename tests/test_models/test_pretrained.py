@@ -15,7 +15,7 @@ from mmseg.registry import MODELS
 
 from mmwsss.compat import CheckpointError
 from mmwsss.models import pretrained
-from mmwsss.models.converters import NameTable, convert_weights, read_torch_weights
+from mmwsss.models.converters.foreign_weights import NameTable, convert_weights, read_torch_weights
 from mmwsss.models.pretrained_table import TABLE, Weights, published_hash
 from tests.weights_server import serve
 

@@ -16,7 +16,7 @@ from mmseg.structures import SegDataSample
 from PIL import Image
 
 from mmwsss.models import CAMTTAModel
-from mmwsss.models.converters import SEAM
+from mmwsss.models.converters.convolutional import SEAM
 from mmwsss.models.losses import (
     equivariant_cross_loss,
     equivariant_loss,

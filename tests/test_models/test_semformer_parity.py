@@ -18,10 +18,7 @@ from mmseg.structures import SegDataSample
 from PIL import Image
 
 from mmwsss.models import CAMTTAModel
-from mmwsss.models.converters import (
-    CAAE,
-    SEMFORMER,
-)
+from mmwsss.models.converters.semformer import CAAE, SEMFORMER
 from mmwsss.models.losses import pull_push_losses, similarity_loss
 from mmwsss.models.segmentors.semformer_pairs import present_pairs, resized_valid_mask
 from mmwsss.ops import clamped_cosine

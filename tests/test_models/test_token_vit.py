@@ -11,7 +11,7 @@ from mmseg.registry import MODELS
 
 from mmwsss.models import AffinityHead, TokenViT
 from mmwsss.models.backbones import resize_positions
-from mmwsss.models.converters import VIT
+from mmwsss.models.converters.vit import VIT
 from tests.loading import load_file
 
 pytestmark = pytest.mark.stack

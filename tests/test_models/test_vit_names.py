@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from mmengine.runner.checkpoint import load_state_dict
 
 from mmwsss.models import TokenViT
-from mmwsss.models.converters import ConversionError, read_token_vit
+from mmwsss.models.converters.foreign_weights import ConversionError
+from mmwsss.models.converters.vit import read_token_vit
 
 WIDTH, HEADS, PATCH = 128, 2, 4
 

@@ -9,12 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from mmwsss.models.converters import (
-    AFFINITYNET,
-    IRN,
-    affinitynet_shapes,
-    irn_shapes,
-)
+from mmwsss.models.converters.convolutional import AFFINITYNET, IRN, affinitynet_shapes, irn_shapes
 from tests.loading import run_main
 
 pytestmark = pytest.mark.stack

@@ -13,10 +13,10 @@ from mmseg.models import MixVisionTransformer
 from mmseg.registry import MODELS
 
 from mmwsss.engine.launch import run_tool
-from mmwsss.models.converters import (
+from mmwsss.models.converters.foreign_weights import Converted
+from mmwsss.models.converters.mit import (
     AFA,
     MIT,
-    Converted,
     afa_shapes,
     merge_mit_weights,
     mit_settings,

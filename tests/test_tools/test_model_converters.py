@@ -13,17 +13,13 @@ from mmengine.runner.checkpoint import load_checkpoint
 from mmseg.registry import MODELS
 
 from mmwsss.models import ResNet38d
-from mmwsss.models.converters import (
-    RESNET38,
+from mmwsss.models.converters.convolutional import RESNET38, resnet38d_shapes, seam_shapes
+from mmwsss.models.converters.convolutional import SEAM as SEAM_NAMES
+from mmwsss.models.converters.foreign_weights import (
     ConversionError,
     convert_weights,
     read_torch_weights,
-    resnet38d_shapes,
     save_weights,
-    seam_shapes,
-)
-from mmwsss.models.converters import (
-    SEAM as SEAM_NAMES,
 )
 from mmwsss.utils.mxnet_params import MXNetFileError, read_mxnet_params
 from tests.loading import run_main

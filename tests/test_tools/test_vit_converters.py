@@ -6,15 +6,8 @@ from mmengine.runner.checkpoint import load_checkpoint
 
 from mmwsss.models import TokenViT
 from mmwsss.models.backbones import resize_positions
-from mmwsss.models.converters import (
-    CAAE,
-    SEMFORMER,
-    VIT,
-    caae_settings,
-    semformer_settings,
-    split_vit_tokens,
-    vit_settings,
-)
+from mmwsss.models.converters.semformer import CAAE, SEMFORMER, caae_settings, semformer_settings
+from mmwsss.models.converters.vit import VIT, split_vit_tokens, vit_settings
 from tests.loading import run_main
 
 TOOLS = ('vit2mmwsss', 'semformer2mmwsss')

@@ -6,7 +6,7 @@ import argparse
 
 from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser
 from mmwsss.engine.launch import run_tool
-from mmwsss.models.converters import read_affinitynet
+from mmwsss.models.converters.convolutional import read_affinitynet
 
 CONFIG = 'configs/affinitynet/affinitynet_r38_voc.py'
 

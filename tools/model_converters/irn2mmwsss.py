@@ -6,7 +6,7 @@ import argparse
 
 from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser
 from mmwsss.engine.launch import run_tool
-from mmwsss.models.converters import read_irn
+from mmwsss.models.converters.convolutional import read_irn
 
 CONFIG = 'configs/irn/irn_r50_voc.py'
 

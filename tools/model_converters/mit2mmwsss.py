@@ -6,7 +6,7 @@ import argparse
 
 from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser
 from mmwsss.engine.launch import run_tool
-from mmwsss.models.converters import mit_settings, read_mit
+from mmwsss.models.converters.mit import mit_settings, read_mit
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ import argparse
 
 from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser, dataset_name
 from mmwsss.engine.launch import run_tool
-from mmwsss.models.converters import read_seam
+from mmwsss.models.converters.convolutional import read_seam
 
 
 def make_parser() -> argparse.ArgumentParser:

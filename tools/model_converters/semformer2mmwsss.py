@@ -6,7 +6,7 @@ import argparse
 
 from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser, dataset_name
 from mmwsss.engine.launch import run_tool
-from mmwsss.models.converters import read_caae, read_semformer
+from mmwsss.models.converters.semformer import read_caae, read_semformer
 
 # reader, network and config by the name of the part
 PARTS = {

@@ -7,7 +7,7 @@ from functools import partial
 
 from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser
 from mmwsss.engine.launch import UsageError, run_tool
-from mmwsss.models.converters import read_token_vit
+from mmwsss.models.converters.vit import read_token_vit
 
 
 def make_parser() -> argparse.ArgumentParser:
