@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,7 +18,6 @@ from mmwsss.datasets import (
 from mmwsss.datasets.check import (
     DatasetReport,
     Finding,
-    ImageReport,
     check_dataset,
     check_image,
     error_finding,
@@ -31,8 +28,8 @@ from mmwsss.datasets.folder_files import FolderFiles, list_folder
 from mmwsss.datasets.image_labels import collect_labels, files_without_image
 from mmwsss.datasets.image_names import ImageNames
 from mmwsss.engine.launch import UsageError, load_config, run_tool
+from mmwsss.engine.mask_tools import add_worker_option, work_through
 from mmwsss.utils import number, shown
-from mmwsss.utils.progress import track
 
 from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
@@ -66,12 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--limit', type=number(int, 0), default=5, help='problems of a kind to print (5)'
     )
-    parser.add_argument(
-        '--workers',
-        type=int,
-        default=min(os.cpu_count() or 1, 8),
-        help='number of processes (default: one a core, at most 8)',
-    )
+    add_worker_option(parser)
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='set entries'
     )
@@ -137,14 +129,6 @@ def list_entries(dataset: Any) -> list[ImageEntry]:
     return dataset.list_images()
 
 
-def read_files(
-    entries: Sequence[ImageEntry], num_classes: int, workers: int
-) -> Iterable[ImageReport]:
-    """Read the files of all images on several processes, with a progress bar."""
-    function = partial(check_image, num_classes=num_classes)
-    return track(function, entries, workers=workers, description='images')
-
-
 def run_check(args: argparse.Namespace) -> DatasetReport:
     """Check the data set that the arguments name."""
     dataset = build_dataset(args)
@@ -158,7 +142,8 @@ def run_check(args: argparse.Namespace) -> DatasetReport:
         return DatasetReport(classes, findings=[Finding('unusable data set', str(error))])
     # with reduce_zero_label the first class has the value 1
     num_classes = len(classes) + bool(getattr(dataset, 'reduce_zero_label', False))
-    read = partial(read_files, num_classes=num_classes, workers=args.workers)
+    check = partial(check_image, num_classes=num_classes)
+    read = partial(work_through, check, workers=args.workers, description='images')
     if not weak or (args.images and not args.labels):
         return check_dataset(entries, classes, read=read)
     path = dataset.labels_path()
@@ -194,11 +179,9 @@ def unused(files: FolderFiles) -> list[Finding]:
 
 def main(args: argparse.Namespace) -> None:
     """Check, print, and end with the status."""
-    if args.workers < 1:
-        raise UsageError(f'--workers must be at least 1, got {args.workers}.')
     try:
         report = run_check(args)
-    except (LabelFileError, BrokenProcessPool) as error:
+    except LabelFileError as error:
         raise UsageError(str(error)) from error
     print(format_report(report, limit=args.limit))
     sys.exit(1 if report.num_errors else 0)

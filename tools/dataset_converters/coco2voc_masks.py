@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable, Mapping
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ from mmwsss.datasets.label_readers.common import Report, refuse
 from mmwsss.datasets.label_readers.json_file import load_instances
 from mmwsss.engine.broken_entries import add_skip_option, end_with
 from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.engine.mask_tools import add_worker_option, work_through
 from mmwsss.utils import remove_stale, short_list, user_sentence
-from mmwsss.utils.progress import track
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -57,12 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('--overwrite', action='store_true', help='make masks again that are there')
     add_skip_option(parser, 'annotations')
-    parser.add_argument(
-        '--workers',
-        type=int,
-        default=min(os.cpu_count() or 1, 8),
-        help='number of processes (default: one a core, at most 8)',
-    )
+    add_worker_option(parser)
     return parser
 
 
@@ -149,18 +143,16 @@ def draw(args: argparse.Namespace) -> tuple[int, int, list[str]]:
     remove_stale(args.out_dir)
     todo = [task for task in tasks if args.overwrite or not os.path.exists(task.path)]
     function = partial(write_mask, crowd=args.crowd, skip_broken=args.skip_broken)
-    for left_out in track(function, todo, workers=args.workers, description='masks'):
+    for left_out in work_through(function, todo, workers=args.workers, description='masks'):
         broken += left_out
     return len(todo), len(tasks) - len(todo), broken
 
 
 def main(args: argparse.Namespace) -> None:
     """Write the masks, and say how many."""
-    if args.workers < 1:
-        raise UsageError(f'--workers must be at least 1, got {args.workers}.')
     try:
         written, kept, broken = draw(args)
-    except (LabelFileError, MaskError, BrokenProcessPool, OSError) as error:
+    except (LabelFileError, MaskError, OSError) as error:
         raise UsageError(user_sentence(error) or str(error)) from error
     note = f', {kept} were there already (--overwrite makes them again)' if kept else ''
     print(f'{written} masks written to {args.out_dir}{note}.')
