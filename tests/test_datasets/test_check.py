@@ -228,9 +228,12 @@ def test_each_wrong_file_of_a_folder_is_found(tmp_path):
     for name, tags in {'a': 'dog', 'b': 'owl', 'c': 'cat', 'd': 'fox', 'e': 'cat'}.items():
         (tmp_path / f'{name}.xml').write_text(tag.format(tags))
     (tmp_path / 'f.xml').write_text('<annotation>')
+    two = ''.join(f'<object><name>{name}</name></object>' for name in ('elk', 'dog', 'yak'))
+    (tmp_path / 'g.xml').write_text(f'<annotation>{two}</annotation>')
     labels, findings = collect_labels(tmp_path, CLASSES)
-    assert labels == {'a': (0,), 'b': (), 'c': (1,), 'd': (), 'e': (1,), 'f': ()}
-    assert kinds(findings) == ['unknown class', 'unknown class', 'wrong entry']
+    assert labels == {'a': (0,), 'b': (), 'c': (1,), 'd': (), 'e': (1,), 'f': (), 'g': (0,)}
+    assert kinds(findings) == ['unknown class'] * 4 + ['wrong entry']
+    assert findings[-1].problem == f"{tmp_path / 'g.xml'}, object 3: unknown class 'yak'"
     assert collect_labels(tmp_path, CLASSES, ['a.jpg', 'c.jpg']) == ({'a': (0,), 'c': (1,)}, [])
 
 
