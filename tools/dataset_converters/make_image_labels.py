@@ -13,7 +13,6 @@ from mmwsss.datasets.folder_files import list_folder
 from mmwsss.datasets.image_labels import collect_labels
 from mmwsss.datasets.image_level_dataset import line_image, read_split
 from mmwsss.datasets.image_names import ImageNames
-from mmwsss.datasets.label_readers.common import LabelEntryError
 from mmwsss.datasets.label_writers import write_image_labels
 from mmwsss.engine.broken_entries import add_skip_option, end_with
 from mmwsss.engine.launch import UsageError, run_tool
@@ -76,7 +75,7 @@ def read_labels(
     if not args.skip_broken:
         return read_image_labels(args.src, classes, images=images), []
     labels, problems = collect_labels(args.src, classes, images)
-    if unusable := [problem for problem in problems if not isinstance(problem, LabelEntryError)]:
+    if unusable := [problem for problem in problems if problem.kind == LabelFileError.kind]:
         raise unusable[0]
     return labels, [str(error_finding(problem)) for problem in problems]
 

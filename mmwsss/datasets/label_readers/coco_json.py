@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .common import LabelEntry, LabelEntryError, Report, parsed
+from .common import LabelEntry, Report, entry_error, parsed
 
 AGAIN = 'make the file again.'
 _SIDES = ('height', 'width')
@@ -40,7 +40,7 @@ def fields_of(item: Any, keys: Sequence[str], place: str) -> tuple[Any, ...]:
         or not all(map(isinstance, values, kinds))
         or any(v is None or v < 1 for k, v in zip(keys, values, strict=True) if k in _SIDES)
     ):
-        raise LabelEntryError(
+        raise entry_error(
             f'received {str(item)[:60]} where an object with {" and ".join(keys)} is expected, '
             'names as text, ids and sides as whole numbers',
             place,
@@ -68,7 +68,7 @@ def named_items(
         identity, name = fields_of(numbered[1], ('id', key), place)
         if identity in seen:
             text = f'the id {identity!r} is that of another one, too'
-            raise LabelEntryError(text, place, advice=AGAIN)
+            raise entry_error(text, place, advice=AGAIN)
         seen.add(identity)
         return identity, name
 
@@ -100,7 +100,7 @@ def sound_annotations(
         image, category = fields_of(annotation, ('image_id', 'category_id'), place)
         what, key = ('image', image) if image not in images else ('category', category)
         text = f'it belongs to the {what} {key!r}, which is not in the file'
-        raise LabelEntryError(text, place, advice=AGAIN)
+        raise entry_error(text, place, advice=AGAIN)
 
     return parsed(enumerate(content['annotations'], start=1), check, report)
 

@@ -24,19 +24,27 @@ class LabelFileError(FileProblemError):
     kind = 'unusable label source'
 
 
-class LabelEntryError(LabelFileError):
-    """An entry of a label file cannot be used; others may be."""
+def entry_error(
+    text: str, place: str | os.PathLike[str] = '', *, kind: str = 'wrong entry', **parts: str
+) -> LabelFileError:
+    """Return the error for an entry that cannot be used, where others may be.
 
-    kind = 'wrong entry'
+    Args:
+        text: As of :class:`LabelFileError`, like the rest.
+        place: File and entry.
+        kind: What is wrong with the entry.
+        **parts: ``details`` and ``advice``.
+    """
+    return LabelFileError(text, place, kind=kind, **parts)
 
 
 # gets what is wrong with an entry, and raises it or goes on
-Report = Callable[[LabelEntryError], None]
+Report = Callable[[LabelFileError], None]
 Item = TypeVar('Item')
 Parsed = TypeVar('Parsed')
 
 
-def refuse(error: LabelEntryError) -> None:
+def refuse(error: LabelFileError) -> None:
     """Raise an error: the :data:`Report` of whoever wants no labels but right ones."""
     raise error
 
@@ -54,7 +62,7 @@ def parsed(
     for item in items:
         try:
             result = parse(item)
-        except LabelEntryError as error:
+        except LabelFileError as error:
             report(error)
         else:
             yield result
@@ -139,7 +147,7 @@ def text_lines(text: str) -> list[str]:
     return text.replace('\r\n', '\n').replace('\r', '\n').split('\n')
 
 
-def background_error(name: str, place: str) -> LabelEntryError:
+def background_error(name: str, place: str) -> LabelFileError:
     """Return the error for an entry that names the background.
 
     Args:
@@ -147,7 +155,7 @@ def background_error(name: str, place: str) -> LabelEntryError:
         place: File, and line or entry.
     """
     text = f'class {name!r} is the background, which every image may have'
-    return LabelEntryError(text, place, advice='leave it out of the labels.')
+    return entry_error(text, place, advice='leave it out of the labels.')
 
 
 class LabelTable:
@@ -211,13 +219,13 @@ class LabelTable:
                 self.report(self._unknown(name, place))
         return tuple(sorted(found))
 
-    def _unknown(self, name: str, place: str) -> LabelEntryError:
+    def _unknown(self, name: str, place: str) -> LabelFileError:
         if name == self.background:
             return background_error(name, place)
         close = difflib.get_close_matches(name.lower(), [c.lower() for c in self.foreground], 1)
         guess = [c for c in self.foreground if close and c.lower() == close[0]]
         hint = f' (did you mean {guess[0]!r}?)' if guess else ''
-        return LabelEntryError(
+        return entry_error(
             f'unknown class {name!r}{hint}',
             place,
             details=f'the {len(self.foreground)} classes are {short_list(self.foreground, 25)}',
@@ -238,17 +246,17 @@ class LabelTable:
         indices = self.indices(entry.classes)
         try:
             self._add(entry, indices)
-        except LabelEntryError as error:
+        except LabelFileError as error:
             self.report(error)
 
     def _add(self, entry: LabelEntry, indices: tuple[int, ...]) -> None:
         whole, place = image_name(entry.image), f'{self.path}, {entry.where}'
         if not image_id(whole):
-            raise LabelEntryError('the name of the image is empty.', place)
+            raise entry_error('the name of the image is empty.', place)
         try:
             found = self.images.find(entry.image)
         except ImageNameError as error:
-            raise LabelEntryError(str(error), place) from error
+            raise entry_error(str(error), place) from error
         key = whole if found is None else found
         # names of which nothing is known may mean one image if the folders do not tell them apart
         alike = self._alike[image_id(key)]
@@ -258,7 +266,7 @@ class LabelTable:
         if same:
             places = f'{self._where[same[0]]} and {entry.where}'
             text = f'image {image_id(key)!r} has two entries, {places}'
-            raise LabelEntryError(text, self.path, advice='keep one.', kind='duplicate entry')
+            raise entry_error(text, self.path, advice='keep one.', kind='duplicate entry')
         self._where[key] = entry.where
         if found is None:
             alike.append(key)

@@ -8,15 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .common import (
-    LabelEntry,
-    LabelEntryError,
-    LabelFileError,
-    Report,
-    parsed,
-    read_text,
-    text_lines,
-)
+from .common import LabelEntry, LabelFileError, Report, entry_error, parsed, read_text, text_lines
 
 COLUMNS = ('image', 'labels')
 # of tables with a column for each class, 1 where an image shows it
@@ -109,7 +101,7 @@ def _row_names(
 ) -> list[str]:
     """Return the class names of a row."""
     if len(row) < len(header) or any(field.strip() for field in row[len(header) :]):
-        raise LabelEntryError(
+        raise entry_error(
             f'{len(row)} fields where the header has {len(header)}',
             place,
             advice='separate the labels of an image by ";" and keep the delimiter of an empty '
@@ -122,5 +114,5 @@ def _row_names(
     for name, value in pairs:
         if value.lower() not in BITS:
             text = f'column {name!r} holds {value[:40]!r} where 0 or 1 is expected'
-            raise LabelEntryError(text, place, advice='correct it.')
+            raise entry_error(text, place, advice='correct it.')
     return [name for name, value in pairs if BITS[value.lower()]]

@@ -12,7 +12,7 @@ from mmwsss.utils import read_content
 from ..folder_files import list_folder
 from ..image_names import ImageNames
 from ..masks import MaskError, read_mask
-from .common import LabelEntry, LabelEntryError, Report
+from .common import LabelEntry, LabelFileError, Report, entry_error
 
 
 def _files_of_images(
@@ -34,11 +34,11 @@ def _objects(path: Path) -> list[ElementTree.Element]:
         content = read_content(path)
         if b'<!DOCTYPE' in content or b'<!ENTITY' in content:
             text = 'declares a document type, which VOC annotations do not'
-            raise LabelEntryError(text, path, advice='remove the declaration.')
+            raise entry_error(text, path, advice='remove the declaration.')
         return ElementTree.fromstring(content).findall('object')
     except (ElementTree.ParseError, OSError) as error:
         text = f'not a readable VOC annotation ({error})'
-        raise LabelEntryError(text, path, advice='fetch or make the file again.') from error
+        raise entry_error(text, path, advice='fetch or make the file again.') from error
 
 
 def voc_entries(
@@ -62,11 +62,9 @@ def voc_entries(
             for number, item in enumerate(_objects(file), start=1):
                 name, place = (item.findtext('name') or '').strip(), f'{file}, object {number}'
                 if not name:
-                    raise LabelEntryError(
-                        'has no name', place, advice='write the class into <name>.'
-                    )
+                    raise entry_error('has no name', place, advice='write the class into <name>.')
                 found.setdefault(name, place)
-        except LabelEntryError as error:
+        except LabelFileError as error:
             report(error)
         yield LabelEntry(image, found, file.name)
 
@@ -89,6 +87,6 @@ def mask_entries(
         try:
             _, values = read_mask(file, len(classes))
         except MaskError as error:
-            report(LabelEntryError(error.problem, advice=error.advice))
+            report(entry_error(error.problem, advice=error.advice))
         shown = [classes[value] for value in values if 0 < value < len(classes)]
         yield LabelEntry(image, dict.fromkeys(shown, str(file)), file.name)

@@ -8,14 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .coco_json import coco_entries, is_instances
-from .common import (
-    LabelEntry,
-    LabelEntryError,
-    LabelFileError,
-    Report,
-    parse_json,
-    parsed,
-)
+from .common import LabelEntry, LabelFileError, Report, entry_error, parse_json, parsed
 
 
 class RepeatedKeys(dict):
@@ -106,7 +99,7 @@ def _data_list_entries(content: dict[str, Any], path: Path, report: Report) -> I
                 f'received {str(item)[:60]} where img_path and gt_label, indices of the '
                 f'{len(classes)} names in metainfo.classes, are expected'
             )
-            raise LabelEntryError(text, place, advice='correct it.')
+            raise entry_error(text, place, advice='correct it.')
         return LabelEntry(image, dict.fromkeys(names, place), where)
 
     return parsed(enumerate(content['data_list'], start=1), parse, report)
@@ -128,7 +121,7 @@ def _mapping_entries(content: Any, path: Path, report: Report) -> Iterator[Label
         place = f'{path}, {where}'
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             text = f'received {str(names)[:60]} where a list of class names is expected'
-            raise LabelEntryError(text, place, advice='write ["class", ...], or [] for none.')
+            raise entry_error(text, place, advice='write ["class", ...], or [] for none.')
         return LabelEntry(image, dict.fromkeys(names, place), where)
 
     return parsed(enumerate(pairs, start=1), parse, report)

@@ -14,7 +14,7 @@ import numpy as np
 from mmwsss.utils import short_list
 
 from ..image_names import ImageNames
-from .common import LabelEntry, LabelEntryError, Report, parsed
+from .common import LabelEntry, Report, entry_error, parsed
 from .safe_npy import load_npy_dict
 
 _VOC_NAME = re.compile(r'(\d{4})_(\d{6})')
@@ -47,9 +47,9 @@ def _shown(vector: Any, classes: Sequence[str], place: str) -> list[str]:
         values = np.asarray(vector, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         text = f'received a {type(vector).__name__} where a multi-hot vector is expected.'
-        raise LabelEntryError(text, place) from error
+        raise entry_error(text, place) from error
     if values.shape != (len(classes),):
-        raise LabelEntryError(
+        raise entry_error(
             f'a vector of shape {values.shape} where ({len(classes)},) is expected, one value a '
             'foreground class',
             place,
@@ -57,7 +57,7 @@ def _shown(vector: Any, classes: Sequence[str], place: str) -> list[str]:
         )
     if not np.isin(values, (0, 1)).all():
         text = 'received values other than 0 and 1 in a multi-hot vector'
-        raise LabelEntryError(text, place, advice='give labels, not scores.')
+        raise entry_error(text, place, advice='give labels, not scores.')
     return [classes[k] for k in np.flatnonzero(values).tolist()]
 
 
@@ -68,12 +68,12 @@ def _image(key: Any, codes: Mapping[int | None, list[str]], place: str) -> str:
     if not isinstance(key, int) or isinstance(key, bool) or key < 0:
         kind = type(key).__name__
         text = f'received a {kind} as a key where the name of an image is expected.'
-        raise LabelEntryError(text, place)
+        raise entry_error(text, place)
     meant = codes.get(key) or [_decode(key)]
     if len(meant) > 1:
         text = f'may mean the images {short_list(meant)}'
         advice = 'make the file with the names of the images as keys.'
-        raise LabelEntryError(text, place, advice=advice)
+        raise entry_error(text, place, advice=advice)
     return meant[0]
 
 

@@ -25,7 +25,6 @@ from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.folder_files import list_folder
 from mmwsss.datasets.image_labels import collect_labels, read_tag_names
 from mmwsss.datasets.image_names import IMAGE_SUFFIXES
-from mmwsss.datasets.label_readers.common import LabelEntryError
 from mmwsss.datasets.masks import MAX_CLASSES
 from mmwsss.engine.launch import UsageError
 from mmwsss.engine.mask_tools import work_through
@@ -272,7 +271,7 @@ def check_folder(
     entries = list_photographs(images, masks)
     found = find_classes(labels, entries, classes)
     tags, problems = collect_labels(labels, found, [entry.img_path for entry in entries])
-    if unusable := [problem for problem in problems if not isinstance(problem, LabelEntryError)]:
+    if unusable := [problem for problem in problems if problem.kind == LabelFileError.kind]:
         raise UsageError(str(unusable[0]))
     if len(found) < 2:
         raise UsageError(f'{labels} names no class: tag what the photographs show.')
