@@ -145,13 +145,13 @@ def toy_config(root: Path, *, split: dict | None = None, **stages: dict) -> Conf
         **stages: Changes of stages, by name.
     """
     val = dict(split='val', images=str(root / 'images'), masks=str(root / 'truth'))
-    found = [
-        dict(type='ToyMaps', name='maps'),
-        dict(type='ToyMasks', name='masks', source='maps'),
-        dict(type='ToyMasks', name='last', source='masks'),
-    ]
-    for entry in found:
-        entry.update(stages.get(entry['name'], {}))
+    found = dict(
+        maps=dict(type='ToyMaps'),
+        masks=dict(type='ToyMasks', source='maps'),
+        last=dict(type='ToyMasks', source='masks'),
+    )
+    for name, entry in found.items():
+        entry.update(stages.get(name, {}))
     content = dict(
         title='Toys', classes=['dog'], splits=dict(val={**val, **(split or {})}), stages=found
     )

@@ -58,7 +58,7 @@ def names_of(path: str) -> list[str]:
     if 'stages' not in cfg:
         return list(weight_names(cfg.get('model')).values())
     names = []
-    for stage in cfg.stages:
+    for stage in cfg.stages.values():
         if stage.get('config') is None:
             continue
         options = flat_options(stage.get('options') or {})

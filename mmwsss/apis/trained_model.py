@@ -29,8 +29,8 @@ from mmwsss.engine.pipeline.trainings import latest_checkpoint
 from mmwsss.utils import read_utf8
 
 
-def _planned_stages(folder: Path) -> list[dict[str, Any]] | None:
-    """Return type, name and model of all stages, None where the pipeline has not ended."""
+def _planned_stages(folder: Path) -> dict[str, dict[str, Any]] | None:
+    """Return type and model of all stages, None where the pipeline has not ended."""
     path = folder / RESULTS
     try:
         results = json.loads(read_utf8(path))
@@ -43,12 +43,12 @@ def _planned_stages(folder: Path) -> list[dict[str, Any]] | None:
         ) from error
     if os.path.isfile(config):
         # what was run with --until is not all
-        return [dict(stage) for stage in read_pipeline(config).stages]
+        return read_pipeline(config).stages
     records = {name: read_record(folder / name / MANIFEST) or {} for name in stages}
-    return [
-        dict(type=entry['type'], name=name, model=next(iter(records[name].get('inputs', {})), None))
+    return {
+        name: dict(type=entry['type'], model=next(iter(records[name].get('inputs', {})), None))
         for name, entry in stages.items()
-    ]
+    }
 
 
 def _final_training(folder: Path) -> Path:

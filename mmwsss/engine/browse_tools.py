@@ -17,7 +17,7 @@ from mmwsss.engine.launch import UsageError
 from mmwsss.engine.pipeline.results import RESULTS
 from mmwsss.utils import read_utf8
 from mmwsss.visualization.cam_rows import Column, ImageFiles
-from mmwsss.visualization.report_data import KINDS, MAPS, SUFFIXES
+from mmwsss.visualization.report_data import MAPS, SUFFIXES
 from mmwsss.visualization.report_pictures import files_by_name
 
 
@@ -89,12 +89,12 @@ def pipeline_sources(work_dir: str, split: str | None, images: str | None) -> So
     columns = [
         Column(
             name,
-            KINDS[stage['type']],
+            stage['makes'],
             Path(work_dir, name, split),
             stage['figures'].get(split, {}).get('threshold'),
         )
         for name, stage in stages.items()
-        if stage['type'] in KINDS and split in stage['files']
+        if stage['makes'] in SUFFIXES and split in stage['files']
     ]
     if not columns:
         known = sorted({name for stage in stages.values() for name in stage['files']})

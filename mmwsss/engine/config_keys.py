@@ -115,7 +115,7 @@ def wrong_key(key: str, cfg: Any, known: Collection[str] = ()) -> str:
 
 def _unknown(part: str, place: str, node: Mapping, known: Collection[str]) -> str:
     # a stage of a pipeline says itself what it takes, of which its entry may name a part
-    if re.fullmatch(r'stages\.\d+', place):
+    if re.fullmatch(r'stages\.[^.]+', place):
         return ''
     names, more = _accepted(place, node)
     if known and not place:

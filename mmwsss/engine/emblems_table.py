@@ -110,7 +110,7 @@ ROWS = (
     Row('AFA', 'afa', 'afa_maps', walk='affinity_cams', final='test_crf'),
     _baseline('CAM, DeiT', 'semformer', 'cam'),
     Row('SemFormer', 'semformer', 'semformer_maps'),
-    Row('ViT-PCM', 'vit-pcm', 'vit-pcm_maps'),
+    Row('ViT-PCM', 'vit-pcm', 'vit_pcm_maps'),
     Row('APC', 'apc', 'apc_maps', final='test_crf'),
 )
 COLUMNS = (
@@ -196,8 +196,8 @@ def _row_cells(
 def _shown_stages(config: str) -> dict[str, str]:
     """Return the types of the stages of a pipeline, those that the table may show."""
     return {
-        stage['name']: stage['type']
-        for stage in read_pipeline(config).stages
+        name: stage['type']
+        for name, stage in read_pipeline(config).stages.items()
         # pseudo masks stand in the column of the CRF
         if stage['type'] != 'MakePseudoMasks' or stage.get('crf')
     }

@@ -48,7 +48,7 @@ def budget_options(
         UsageError: a config is missing or wrong.
     """
     trainings = {}
-    for stage in read_pipeline(path).stages:
+    for name, stage in read_pipeline(path).stages.items():
         if stage.type != 'Train':
             continue
         cfg, iters = read_template(stage, tools)
@@ -56,7 +56,7 @@ def budget_options(
             set_schedule(cfg, num_photographs, iters)
         elif iters is not None:
             cfg.merge_from_dict(schedule_options(cfg, iters))
-        trainings[stage.name] = cfg
+        trainings[name] = cfg
     factor = total / sum(images_seen(cfg) for cfg in trainings.values())
     return {
         f'stages.{name}.options.{ITERATIONS}': max(1, round(cfg.train_cfg.max_iters * factor))

@@ -29,7 +29,7 @@ def work_dir(tmp_path):
 
 def plan(folder, *names):
     """Write the config of a pipeline with these trainings."""
-    stages = [dict(type='Train', name=name, config='c.py') for name in names]
+    stages = {name: dict(type='Train', config='c.py') for name in names}
     path = folder / 'pipeline.py'
     path.write_text(f'stages = {stages}')
     results = json.loads((folder / 'results.json').read_text())

@@ -17,7 +17,7 @@ SIDES = {'apc_vit-b_voc': 384, 'apc_vit-tiny_emblems': 128}
 def made(root, name):
     """Write the configs of a pipeline for a folder, and return that of the training."""
     pipeline = Config.fromfile(ROOT / f'configs/pipelines/{name}.py')
-    for stage in pipeline.stages:
+    for stage in pipeline.stages.values():
         if stage.type == 'Train' and 'tiny' in name:
             stage.options = dict(SHORT, **{'train_dataloader.batch_size': 2})
     own(make_photos(root), pipeline)

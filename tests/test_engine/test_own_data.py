@@ -51,24 +51,24 @@ SHORT = {
 
 
 def train_stage(name, **sources):
-    return dict(type='Train', name=name, config=f'configs/{TRAININGS[name]}.py', **sources)
+    return dict(type='Train', config=f'configs/{TRAININGS[name]}.py', **sources)
 
 
 def template():
     """Return the pipeline of SEAM on Emblems, each training two iterations long."""
-    stages = [
-        dict(type='DrawEmblems', name='data', data_root='nowhere'),
-        train_stage('cam'),
-        train_stage('seam', pretrained='cam'),
-        dict(type='MakeCAMs', name='maps', model='seam', splits=['train', 'val']),
-        dict(type='MakeAffinityLabels', name='labels', cams='maps', style='psa', splits=['train']),
-        train_stage('affinity', pretrained='cam', labels='labels'),
-        dict(type='MakeWalks', name='walks', model='affinity', cams='maps', splits=['val']),
-        dict(type='MakePseudoMasks', name='masks', cams='walks', splits=['train'], bg_score=0.3),
-        train_stage('segmentation', pretrained='cam', masks='masks'),
-        dict(type='Test', name='test', model='segmentation', splits=['val'], tta=True),
-    ]
-    for stage in stages:
+    stages = dict(
+        data=dict(type='DrawEmblems', data_root='nowhere'),
+        cam=train_stage('cam'),
+        seam=train_stage('seam', pretrained='cam'),
+        maps=dict(type='MakeCAMs', model='seam', splits=['train', 'val']),
+        labels=dict(type='MakeAffinityLabels', cams='maps', style='psa', splits=['train']),
+        affinity=train_stage('affinity', pretrained='cam', labels='labels'),
+        walks=dict(type='MakeWalks', model='affinity', cams='maps', splits=['val']),
+        masks=dict(type='MakePseudoMasks', cams='walks', splits=['train'], bg_score=0.3),
+        segmentation=train_stage('segmentation', pretrained='cam', masks='masks'),
+        test=dict(type='Test', model='segmentation', splits=['val'], tta=True),
+    )
+    for stage in stages.values():
         if stage['type'] == 'Train':
             stage['options'] = SHORT
     return Config(dict(title='SEAM', classes='voc', splits={}, stages=stages))
@@ -76,7 +76,7 @@ def template():
 
 def trainings(*names):
     """Return a pipeline of trainings alone; the last one's model is for new pictures."""
-    return Config(dict(stages=[train_stage(name) for name in names]))
+    return Config(dict(stages={name: train_stage(name) for name in names}))
 
 
 def make_photos(root, photos=None, masks=()):
@@ -138,7 +138,7 @@ def test_the_pipeline_is_that_of_the_template_without_its_data(folder):
     assert Path(cfg.apply[1]).name == 'infer.py'
     assert cfg.apply[2:5] == ['NEW_FOLDER', '--work-dir', str(folder / 'work')]
     assert cfg.classes == list(CLASSES)
-    assert [stage.type for stage in cfg.stages] == [
+    assert [stage.type for stage in cfg.stages.values()] == [
         'Train',
         'Train',
         'MakeCAMs',
@@ -149,8 +149,8 @@ def test_the_pipeline_is_that_of_the_template_without_its_data(folder):
         'Train',
         'Test',
     ]
-    assert all(stage.splits == ['train'] for stage in cfg.stages if 'splits' in stage)
-    assert not any('options' in stage for stage in cfg.stages)
+    assert all(stage.splits == ['train'] for stage in cfg.stages.values() if 'splits' in stage)
+    assert not any('options' in stage for stage in cfg.stages.values())
     assert Path(cfg.splits.train.split).read_text().split() == [
         'a.jpg',
         'b.jpg',
@@ -218,17 +218,16 @@ def test_trainings_find_what_earlier_stages_make(made):
 
 def semformer_of(folder, backbone, data):
     """Write the configs of SemFormer and its auto-encoder and return both."""
-    stages = [
-        dict(type='Train', name='caae', config=f'configs/semformer/caae_{backbone[0]}_{data}.py'),
-        dict(
+    stages = dict(
+        caae=dict(type='Train', config=f'configs/semformer/caae_{backbone[0]}_{data}.py'),
+        semformer=dict(
             type='Train',
-            name='semformer',
             config=f'configs/semformer/semformer_{backbone[1]}_{data}.py',
             weights={'model.caae.init_cfg.checkpoint': 'caae'},
         ),
-    ]
+    )
     own(folder, Config(dict(stages=stages)))
-    return [config_of(folder, stage['name']) for stage in stages]
+    return [config_of(folder, name) for name in stages]
 
 
 def test_a_guide_has_the_classes_of_the_photographs_too(folder):
@@ -617,7 +616,7 @@ def test_photographs_of_one_name_in_two_folders(tmp_path):
     cfg = own(tmp_path, masks=str(tmp_path / 'masks'))
     train = cfg.splits['train']
     assert Path(train['split']).read_text().split() == ['cat__1.jpg', 'dog__1.jpg']
-    stage = next(stage for stage in cfg.stages if stage['type'] == 'Train')
+    stage = next(stage for stage in cfg.stages.values() if stage['type'] == 'Train')
     options = Config.fromfile(stage['config']).train_dataloader.dataset
     dataset = DATASETS.build({**options, 'pipeline': []})
     assert [dataset.get_data_info(i)['gt_label'] for i in range(2)] == [[0], [1]]

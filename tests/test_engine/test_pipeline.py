@@ -123,6 +123,14 @@ def test_results_are_those_of_the_manifests(run, work):
         assert entry['figures'] == read(work / name / 'manifest.json')['figures']
 
 
+def test_stages_of_a_users_own_are_in_the_report(run, work):
+    run()
+    made = {name: entry['makes'] for name, entry in read(work / 'results.json')['stages'].items()}
+    assert made == dict(maps='maps', masks='masks', last='masks')
+    pictures = (work / 'report.html').read_text().partition('>image<')[2].partition('</tr>')[0]
+    assert re.findall(r'>(\w+)</th>', pictures) == ['maps', 'masks', 'last', 'truth']
+
+
 def test_curve_of_maps(run, work):
     run()
     assert len((work / 'maps/curve_val.csv').read_text().splitlines()) == 118
@@ -450,10 +458,6 @@ def test_manifest_of_another_format(run, work):
 # settings
 
 
-def entry(**changes):
-    return dict(dict(type='ToyMasks', name='masks', source='maps'), **changes)
-
-
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
@@ -461,12 +465,9 @@ def entry(**changes):
             dict(masks=dict(type='Tay')),
             r"stage masks: there is no type 'Tay'; there are DrawEmblems",
         ),
-        (dict(masks=dict(name='maps')), r"stage 2: the name 'maps' is used twice"),
-        (dict(masks=dict(name='a/b')), r"stage a/b: 'a/b' cannot be the name of a folder"),
-        (dict(masks=dict(name='replaced')), r"stage replaced: 'replaced' cannot be the name"),
         (
             dict(masks=dict(files=1)),
-            r"stage masks: there is no 'files' .*; ToyMasks takes name, splits",
+            r"stage masks: there is no 'files' .*; ToyMasks takes splits",
         ),
         (dict(masks=dict(splits=['test'])), r"stage masks: there is no split 'test', the pipeline"),
         (dict(masks=dict(splits=[])), 'stage masks: splits is empty; name one of val'),
@@ -485,6 +486,21 @@ def test_settings_that_cannot_be(run, work, changes, message):
     with pytest.raises(UsageError, match=message):
         run(**changes)
     assert not work.exists()
+
+
+@pytest.mark.parametrize('name', ['a/b', 'replaced'])
+def test_names_that_are_no_folders(toys, work, name):
+    cfg = toy_config(toys)
+    cfg.stages = {name: cfg.stages.maps}
+    with pytest.raises(UsageError, match=rf"stage {name}: '{name}' cannot be the name of a folder"):
+        make_pipeline(toys, work, cfg)
+
+
+def test_stage_that_an_inherited_config_takes_out(toys, work):
+    cfg = toy_config(toys)
+    cfg.stages.masks = None
+    cfg.stages.last.source = 'maps'
+    assert list(make_pipeline(toys, work, cfg).stages) == ['maps', 'last']
 
 
 @pytest.mark.parametrize('key', ['stages', 'splits', 'classes'])

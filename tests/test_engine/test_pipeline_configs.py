@@ -38,9 +38,9 @@ STAGES['semformer_deit-tiny_emblems'] = (
 STAGES['afa_mit-b1_voc'] = STAGES['afa_mit-b1_coco'] = AFA.format('')
 STAGES['afa_mit-tiny_emblems'] = f'data classifier cam cam_maps {AFA.format("afa_maps par_maps ")}'
 STAGES['apc_vit-b_voc'] = STAGES['apc_vit-b_coco'] = APC.format('')
-STAGES['vit-pcm_vit-b_voc'] = 'vit-pcm baseline_masks masks segmentation test'
+STAGES['vit-pcm_vit-b_voc'] = 'vit_pcm baseline_masks masks segmentation test'
 STAGES['apc_vit-tiny_emblems'] = f'data cam {APC.format("apc_maps par_maps ")}'
-STAGES['vit-pcm_vit-tiny_emblems'] = 'data cam vit-pcm vit-pcm_maps par_maps masks'
+STAGES['vit-pcm_vit-tiny_emblems'] = 'data cam vit_pcm vit_pcm_maps par_maps masks'
 
 
 @pytest.fixture(scope='module')
@@ -503,7 +503,7 @@ def test_settings_that_cannot_be(pipeline, tmp_path, options, message):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'stages.9.title': 'x'}, 'stages.9.title does not fit .*seam_r38_voc.py'),
+        ({'stages.seam.titel.x': 'x', 'stages.seam.config.y': 1}, 'stages.seam.config.y does not'),
         ({'stages.seem.title': 'x'}, "seam_r38_voc.py has no stage 'seem'"),
     ],
 )

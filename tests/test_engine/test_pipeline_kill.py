@@ -34,13 +34,13 @@ def tiny_pipeline(root):
         str(ROOT / 'configs/pipelines/seam_r38-tiny_emblems.py'),
         {'data_root': str(root / 'emblems')},
     )
-    cfg.stages = [stage for stage in cfg.stages if stage.name != 'cam_maps']
-    for stage in cfg.stages:
-        if stage.name in TRAININGS:
+    del cfg.stages['cam_maps']
+    for name, stage in cfg.stages.items():
+        if name in TRAININGS:
             stage.options = OPTIONS
         elif 'splits' in stage and stage.type != 'Test':
             stage.splits = ['train']
-    cfg.stages[0].settings = dict(num_train=16, num_val=6, size=64)
+    cfg.stages.data.settings = dict(num_train=16, num_val=6, size=64)
     return Pipeline(cfg, root / 'work', ROOT / 'tools')
 
 

@@ -169,12 +169,12 @@ def test_classes_of_a_config(tool, folders, tmp_path):
 
 @pytest.fixture(scope='module')
 def pipeline(tmp_path_factory):
-    """The work dir of a pipeline that ended, with stages of the report's kinds."""
+    """The work dir of a pipeline that ended, with stages of a user's own."""
     root = make_toys(tmp_path_factory.mktemp('toys'))
     register()
     toys = make_pipeline(root, root / 'work')
     records = {}
-    for name, kind, file in (('maps', 'MakeCAMs', 'one.npz'), ('last', 'Test', 'two.png')):
+    for name, kind, file in (('maps', 'ToyMaps', 'one.npz'), ('last', 'ToyMasks', 'two.png')):
         (root / f'work/{name}/val').mkdir(parents=True)
         for image in (root / 'images').iterdir():
             target = root / f'work/{name}/val/{image.stem}{Path(file).suffix}'

@@ -167,7 +167,7 @@ def test_stage_of_ones_own(tool, toys, work, tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(tmp_path)
     cfg = toy_config(toys)
     cfg.custom_imports = dict(imports=['own_stages'], allow_failed_imports=False)
-    cfg.stages.append(dict(type='CopyOne', name='copy', source='last'))
+    cfg.stages.copy = dict(type='CopyOne', source='last')
     path = save_text(tmp_path / 'own.py', cfg.pretty_text)
     try:
         call(tool, path, '--work-dir', work, '--workers', '1')
@@ -387,12 +387,12 @@ def test_training_on_several_processes(tmp_path, work, monkeypatch, size, batch,
     monkeypatch.chdir(tmp_path)
     make_emblems('emblems', EmblemsSettings(num_train=8, num_val=1, size=32))
     options = {'train_cfg.max_iters': 2, 'default_hooks.logger.interval': 1}
-    train = dict(type='Train', name='cam', config='configs/cam/cam_r38-tiny_emblems.py')
+    train = dict(type='Train', config='configs/cam/cam_r38-tiny_emblems.py')
     content = dict(
         data_root='emblems',
         classes=dict(data_root='emblems'),
         splits=dict(train=dict(split='train', images='emblems/JPEGImages')),
-        stages=[{**train, 'options': {**options, 'train_dataloader.batch_size': batch}}],
+        stages=dict(cam={**train, 'options': {**options, 'train_dataloader.batch_size': batch}}),
     )
     config = save_text(tmp_path / 'one.py', Config(content).pretty_text)
     tool = load_file('tools/run_pipeline.py')
@@ -461,10 +461,10 @@ def own(toys, work, tmp_path):
     shutil.copytree(toys, root)
     (root / 'tools/make_pseudo_masks.py').symlink_to(ROOT / 'tools/make_pseudo_masks.py')
     cfg = toy_config(root, split=dict(masks=str(tmp_path / 'absent')))
-    cfg.stages = [
-        dict(type='ToyMaps', name='maps'),
-        dict(type='MakePseudoMasks', name='own', cams='maps', splits=['val'], bg_score=0.5),
-    ]
+    cfg.stages = dict(
+        maps=dict(type='ToyMaps'),
+        own=dict(type='MakePseudoMasks', cams='maps', splits=['val'], bg_score=0.5),
+    )
 
     def own(**limits):
         run_pipeline(make_pipeline(root, work, cfg), **limits)

@@ -53,9 +53,9 @@ def folder(tmp_path, monkeypatch):
 def short_template(path):
     """Write the tiny pipeline without SEAM, whose maps those of the baseline replace."""
     cfg = Config.fromfile(TEMPLATE)
-    stages = [stage for stage in cfg.stages if stage.name not in ('seam', 'cam_maps')]
-    next(stage for stage in stages if stage.name == 'seam_maps').model = 'cam'
-    cfg.stages = stages
+    for name in ('seam', 'cam_maps'):
+        del cfg.stages[name]
+    cfg.stages.seam_maps.model = 'cam'
     save_text(path, cfg.dump())
     return path
 

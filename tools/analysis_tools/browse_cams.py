@@ -35,10 +35,10 @@ from mmwsss.visualization.cam_rows import (
     score_image,
     write_cam_page,
 )
-from mmwsss.visualization.report_data import MAPS, MASKS, PREDICTION
+from mmwsss.visualization.report_data import MAPS, MASKS, PREDICTIONS
 from mmwsss.visualization.report_pictures import spread
 
-FOLDERS = dict(cams=MAPS, walks=MAPS, masks=MASKS, predictions=PREDICTION)
+FOLDERS = dict(cams=MAPS, walks=MAPS, masks=MASKS, predictions=PREDICTIONS)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -70,23 +70,23 @@ def own_work_dir(config: str, images: str) -> str:
     return str(Path('work_dirs', f'{Path(config).stem}-{name}'))
 
 
-def final_model(stages: Sequence[Mapping[str, Any]]) -> str:
+def final_model(stages: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the name of the training whose model segments new pictures.
 
     Args:
-        stages: Of the pipeline.
+        stages: Of the pipeline, by name.
 
     Raises:
         UsageError: there is no training.
 
     Example:
-        >>> final_model([dict(type='Train', name='seam'), dict(type='Test', model='seam')])
+        >>> final_model(dict(seam=dict(type='Train'), test=dict(type='Test', model='seam')))
         'seam'
     """
-    trained = [stage['name'] for stage in stages if stage['type'] == 'Train']
+    trained = [name for name, stage in stages.items() if stage['type'] == 'Train']
     if not trained:
         raise UsageError('The pipeline has no stage Train: name one that trains a model.')
-    tested = [stage['model'] for stage in stages if stage['type'] == 'Test']
+    tested = [stage['model'] for stage in stages.values() if stage['type'] == 'Test']
     return [*trained, *(name for name in tested if name in trained)][-1]
 
 
@@ -115,19 +115,18 @@ class _Writer:
         self.data, self.work_dir, self.final, self.tools = data, work_dir, final, tools
         self.checkpoints: dict[str, str] = {}
 
-    def stage(self, stage: Mapping[str, Any]) -> dict[str, Any]:
+    def stage(self, name: str, stage: Mapping[str, Any]) -> dict[str, Any]:
         """Return the stage for the photographs, its config written."""
         out = dict(stage)
         if 'splits' in out:
             out['splits'] = [SPLIT]
         if out['type'] == 'Train':
-            out['config'] = self.config(out)
+            out['config'] = self.config(name, out)
             out.pop('options', None)
         return out
 
-    def config(self, stage: Mapping[str, Any]) -> str:
+    def config(self, name: str, stage: Mapping[str, Any]) -> str:
         """Write the config of a training and return its path."""
-        name = stage['name']
         template, iters = read_template(stage, self.tools)
         cfg = own_config(template, self.data, untagged=name == self.final, iters=iters)
         self.checkpoints[name] = f'{self.work_dir}/{name}/iter_{cfg.train_cfg.max_iters}.pth'
@@ -233,12 +232,18 @@ def own_pipeline(
         UsageError: something is wrong with the photographs, the tags, the masks or the template.
     """
     work_dir = str(Path(work_dir))
-    stages = [s for s in template.to_dict().get('stages', []) if s['type'] not in DATA_STAGES]
+    stages = {
+        name: stage
+        for name, stage in template.to_dict().get('stages', {}).items()
+        if stage['type'] not in DATA_STAGES
+    }
     final = final_model(stages)
     folder = check_folder(
         images, labels, masks=masks, classes=classes, work_dir=work_dir, workers=workers, say=say
     )
-    trained = [read_template(stage, tools)[0] for stage in stages if stage['type'] == 'Train']
+    trained = [
+        read_template(stage, tools)[0] for stage in stages.values() if stage['type'] == 'Train'
+    ]
     # what guides the network that makes maps may see less of a photograph
     seeing = [cfg for cfg in trained if 'cam_head' in cfg.model] or trained
     size = largest_size(seeing[0])
@@ -254,7 +259,7 @@ def own_pipeline(
         folder = replace(folder, labels=_write_tags(folder, work_dir))
     data = _describe(folder, entries, size, work_dir)
     writer = _Writer(data, work_dir, final, tools)
-    own_stages = [writer.stage(stage) for stage in stages]
+    own_stages = {name: writer.stage(name, stage) for name, stage in stages.items()}
     split = dict(split=data.photographs, images=data.images)
     if data.masks is not None:
         split.update(masks=data.masks, names=data.masked)

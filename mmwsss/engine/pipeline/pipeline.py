@@ -28,7 +28,7 @@ from .tool_configs import load_tool_config, without
 NAME = re.compile(r'[A-Za-z0-9][\w.-]*')
 # of the settings of a pipeline
 KINDS: Mapping[str, tuple[type, ...]] = MappingProxyType(
-    {'stages': (list, tuple), 'splits': (dict,), 'seed': (int,), 'notes': (list, tuple)}
+    {'stages': (dict,), 'splits': (dict,), 'seed': (int,), 'notes': (list, tuple)}
 )
 # folders of a pipeline and of a stage
 RESERVED = ('replaced', 'logs')
@@ -104,12 +104,12 @@ class Pipeline:
         self.work_dir, self.tools = work_dir, tools
         self.workers, self.processes = workers, processes
         self.splits = {name: _make_split(name, entry) for name, entry in content['splits'].items()}
-        self.stages: dict[str, Stage] = {}
-        for number, entry in enumerate(content['stages'], start=1):
-            stage = _make_stage(entry, number)
-            if stage.name in self.stages:
-                raise UsageError(f'stage {number}: the name {stage.name!r} is used twice.')
-            self.stages[stage.name] = stage
+        # one that an inherited config sets to None is left out
+        self.stages: dict[str, Stage] = {
+            name: _make_stage(name, entry)
+            for name, entry in content['stages'].items()
+            if entry is not None
+        }
         self._images: dict[str, Images] = {}
         self._configs: dict[str, Config] = {}
 
@@ -276,19 +276,17 @@ def _make_split(name: str, entry: Mapping[str, Any]) -> Split:
     return Split(name, **entry)
 
 
-def _make_stage(entry: Mapping[str, Any], number: int) -> Stage:
+def _make_stage(name: str, entry: Mapping[str, Any]) -> Stage:
+    where = f'stage {name}'
     if not isinstance(entry, Mapping):
-        raise UsageError(
-            f'stage {number}: {entry!r} where dict(type=..., name=...) is expected; correct it.'
-        )
-    settings = dict(entry)
-    kind, name = settings.pop('type', None), settings.get('name')
-    where = f'stage {name or number}'
+        raise UsageError(f'{where}: {entry!r} where dict(type=...) is expected; correct it.')
+    settings = dict(entry, name=name)
+    kind = settings.pop('type', None)
     cls = STAGES.get(kind) if isinstance(kind, str) else kind
     if cls is None:
         there = ', '.join(sorted(STAGES.module_dict))
         raise UsageError(f'{where}: there is no type {kind!r}; there are {there}.')
-    if not isinstance(name, str) or not NAME.fullmatch(name) or name in RESERVED:
+    if not NAME.fullmatch(name) or name in RESERVED:
         raise UsageError(f'{where}: {name!r} cannot be the name of a folder; give another one.')
     parameters = inspect.signature(cls).parameters
     unknown = [key for key in settings if key not in parameters]
@@ -297,7 +295,7 @@ def _make_stage(entry: Mapping[str, Any], number: int) -> Stage:
         problem = f'{needed[0]} is missing' if needed else ''
         if unknown:
             problem = f'there is no {unknown[0]!r}{nearest(unknown[0], parameters)}'
-        raise UsageError(f'{where}: {problem}; {kind} takes {", ".join(parameters)}.')
+        raise UsageError(f'{where}: {problem}; {kind} takes {", ".join(list(parameters)[1:])}.')
     try:
         return cls(**settings)
     except (ValueError, TypeError, AttributeError) as error:

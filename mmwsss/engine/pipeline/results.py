@@ -77,7 +77,10 @@ def write_results(pipeline: Pipeline, records: Records) -> Path:
         checkpoint=None if checkpoint is None else str(checkpoint),
         classes=dict(names=pipeline.classes.classes, palette=pipeline.classes.palette),
         splits={s.name: dict(images=s.images, masks=s.masks) for s in pipeline.splits.values()},
-        stages={name: {key: record[key] for key in keys} for name, record in records.items()},
+        stages={
+            name: dict(makes=pipeline.stages[name].makes, **{key: record[key] for key in keys})
+            for name, record in records.items()
+        },
     )
     path = pipeline.work_dir / RESULTS
     write_json(path, content)
@@ -100,7 +103,7 @@ def _stage_report(pipeline: Pipeline, name: str, record: Mapping[str, Any]) -> S
     curves = {split: curve_path(pipeline, stage, split) for split in stage.splits}
     return StageReport(
         name=name,
-        type=record['type'],
+        makes=stage.makes,
         title=record['title'],
         seconds=record['seconds'],
         files=record['files'],

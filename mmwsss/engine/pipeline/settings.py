@@ -33,9 +33,11 @@ def read_pipeline(path: str, options: Mapping[str, Any] | None = None) -> Config
 
     Args:
         path: The file.
-        options: Overrides by dotted key. A stage has its name for a key
-            (``stages.walks.options.walk.beta``); ``data_root`` moves all paths that begin with
-            the one of the file.
+        options: Overrides by dotted key, such as ``stages.walks.options.walk.beta``;
+            ``data_root`` moves all paths that begin with the one of the file.
+
+    Returns:
+        The config, without the stages that it sets to None.
 
     Raises:
         UsageError: the file is missing or wrong, or an option does not fit it.
@@ -49,19 +51,17 @@ def read_pipeline(path: str, options: Mapping[str, Any] | None = None) -> Config
             raise UsageError(f'--cfg-options data_root: {path} has no data_root to change.')
         content = _moved(cfg.to_dict(), str(cfg.data_root).rstrip('/'), str(new))
         cfg = Config(content, filename=path)
-    stages = cfg.get('stages') or []
-    names = [str(entry.get('name')) for entry in stages if isinstance(entry, Mapping)]
-    numbered = {}
-    for key, value in options.items():
+    stages = cfg.get('stages')
+    for key in options if isinstance(stages, Mapping) else ():
         first, _, rest = key.partition('.')
-        name, dot, below = rest.partition('.')
-        if first == 'stages' and name in names:
-            key = f'stages.{names.index(name)}{dot}{below}'
-        elif first == 'stages' and not name.isdigit():
+        name = rest.partition('.')[0]
+        if first == 'stages' and name not in stages:
             raise UsageError(
-                f'--cfg-options {key}: {path} has no stage {name!r}{nearest(name, names)}; its '
-                f'stages are {", ".join(names)}.'
+                f'--cfg-options {key}: {path} has no stage {name!r}{nearest(name, stages)}; its '
+                f'stages are {", ".join(stages)}.'
             )
-        numbered[key] = value
-    merge_options(cfg, numbered, path, KNOWN)
+    merge_options(cfg, options, path, KNOWN)
+    if isinstance(stages := cfg.get('stages'), Mapping):
+        for name in [name for name, entry in stages.items() if entry is None]:
+            del stages[name]
     return cfg
