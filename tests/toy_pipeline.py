@@ -72,16 +72,16 @@ class Toy(Stage):
             name, title=title, splits=splits, sources=dict(source=source), file=self.file
         )
 
-    def commands(self, pipeline: Pipeline) -> list[Command]:
+    def commands(self) -> list[Command]:
         found = []
         for split in self.splits:
-            words = [str(pipeline.tools / self.file), str(pipeline.folder(self.name) / split)]
+            words = [str(self.pipeline.tools / self.file), str(self.folder / split)]
             words += ['--delay', str(self.delay), '--names', *NAMES]
             found.append(Command('toy.py', tuple(words), self.spread))
         return found
 
-    def total(self, pipeline: Pipeline) -> int:
-        return len(NAMES) * len(self.splits)
+    def progress(self) -> tuple[int, int]:
+        return super().progress()[0], len(NAMES) * len(self.splits)
 
 
 class ToyMasks(Toy):

@@ -10,7 +10,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -113,14 +113,26 @@ def one_sentence(prog: str) -> Iterator[None]:
     except KeyboardInterrupt:
         _exit(INTERRUPTED, f'{prog}: interrupted; what is finished stays.')
     except (UsageError, CheckpointError) as error:
+        _record(UsageError(error))
         _exit(2, f'{prog}: {error}')
     except Exception as error:
         if isinstance(error, OSError) and _drop_output(error):
             sys.exit(1)
         sentence = user_sentence(error)
         if sentence is None:
+            _record(error)
             raise
+        _record(UsageError(sentence))
         _exit(2, f'{prog}: {sentence}')
+
+
+def _record(error: Exception) -> None:
+    """Write what went wrong where torchrun, or a pipeline, looks for it."""
+    if 'TORCHELASTIC_ERROR_FILE' in os.environ:
+        from torch.distributed.elastic.multiprocessing.errors import get_error_handler
+
+        with suppress(OSError):  # of a disk that is full
+            get_error_handler().record_exception(error)
 
 
 def _exit(status: int, line: str) -> NoReturn:

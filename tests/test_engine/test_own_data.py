@@ -16,6 +16,7 @@ from PIL import Image
 from mmwsss.datasets import ImageEntry, image_id, read_mask
 from mmwsss.engine import launch
 from mmwsss.engine.launch import UsageError
+from mmwsss.engine.pipeline import Pipeline
 from mmwsss.engine.pipeline.own_configs import largest_size
 from mmwsss.engine.pipeline.own_data import own_pipeline
 from mmwsss.engine.pipeline.own_folder import check_folder
@@ -209,15 +210,18 @@ def test_heads_and_data_are_those_of_the_photographs(made, name):
 
 def test_trainings_find_what_earlier_stages_make(made):
     work = f'{made}/work'
-    cfg = config_of(made, 'segmentation')
+    pipeline = Pipeline(own(made), Path(work), TOOLS)
+    (command,) = pipeline.stages['segmentation'].commands()
+    cfg = command.config
     assert cfg.model.backbone.init_cfg.checkpoint == f'{work}/cam/iter_2.pth'
     assert cfg.train_dataloader.dataset.data_prefix.seg_map_path == f'{work}/masks/train'
-    steps = config_of(made, 'affinity').train_dataloader.dataset.pipeline
+    (command,) = pipeline.stages['affinity'].commands()
+    steps = command.config.train_dataloader.dataset.pipeline
     assert [s.label_dir for s in steps if 'label_dir' in s] == [f'{work}/labels/train']
 
 
 def semformer_of(folder, backbone, data):
-    """Write the configs of SemFormer and its auto-encoder and return both."""
+    """Return the configs that SemFormer and its auto-encoder start with."""
     stages = dict(
         caae=dict(type='Train', config=f'configs/semformer/caae_{backbone[0]}_{data}.py'),
         semformer=dict(
@@ -226,8 +230,8 @@ def semformer_of(folder, backbone, data):
             weights={'model.caae.init_cfg.checkpoint': 'caae'},
         ),
     )
-    own(folder, Config(dict(stages=stages)))
-    return [config_of(folder, name) for name in stages]
+    pipeline = Pipeline(own(folder, Config(dict(stages=stages))), folder / 'work', TOOLS)
+    return [stage.commands()[0].config for stage in pipeline.stages.values()]
 
 
 def test_a_guide_has_the_classes_of_the_photographs_too(folder):

@@ -160,7 +160,9 @@ def test_processes_and_workers_change_nothing(run, toys, work, capsys):
 
 def test_failed_stage_says_why_and_goes_on(run, work, monkeypatch):
     monkeypatch.setenv('TOY_FAIL', 'c')
-    message = r'^stage maps failed: c is wrong: make it right\. \(see .*work/maps/maps\.log\)$'
+    message = (
+        r'^stage maps failed: toy.py: c is wrong: make it right\. \(see .*work/maps/maps\.log\)$'
+    )
     with pytest.raises(UsageError, match=message):
         run()
     assert files(work / 'maps/val') == {'a.npz', 'b.npz'}
@@ -171,11 +173,25 @@ def test_failed_stage_says_why_and_goes_on(run, work, monkeypatch):
     assert before.items() - times(work / 'maps/val').items() == set()
 
 
+def test_what_a_tool_recorded_is_said(run, toys):
+    tools = toys / 'tools'
+    text = (tools / 'toy.py').read_text()
+    (tools / 'toy.py').write_text(
+        'import json, os, sys\n'
+        'message = dict(message="UsageError: a.png is damaged: fetch it\\nagain.")\n'
+        'json.dump(dict(message=message), open(os.environ["TORCHELASTIC_ERROR_FILE"], "w"))\n'
+        'sys.exit("the last line of the log")\n'
+    )
+    try:
+        with pytest.raises(UsageError, match=r'stage maps failed: a\.png is .*: fetch it again\. '):
+            run()
+    finally:
+        (tools / 'toy.py').write_text(text)
+
+
 def test_stage_is_prepared_before_its_tool_runs(run, work, monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        ToyMaps, 'prepare', lambda self, pipeline: seen.append(files(work / 'maps'))
-    )
+    monkeypatch.setattr(ToyMaps, 'prepare', lambda self: seen.append(files(work / 'maps')))
     run(limits=dict(last='maps'))
     assert seen == [{'started.json'}]
 

@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from mmengine.config import DictAction
+from mmengine.config import Config
 
 from mmwsss.datasets import make_emblems
 from mmwsss.datasets.emblems import EmblemsSettings
@@ -12,6 +12,7 @@ from mmwsss.engine.launch import UsageError
 from mmwsss.engine.pipeline import Pipeline, read_pipeline, show_plan
 from mmwsss.engine.pipeline.manifests import MANIFEST, new_record, write_json
 from mmwsss.engine.pipeline.plan import make_plan
+from mmwsss.engine.pipeline.tool_configs import flat_options, write_config
 from mmwsss.models.pretrained_table import TABLE
 from tests.loading import load_file
 from tests.weak_data import make_coco, make_image, make_voc, save_image, save_text
@@ -73,15 +74,12 @@ def pipeline(folder, tmp_path, monkeypatch):
 
 
 def words_of(pipeline, stage):
-    return [command.words for command in pipeline.stages[stage].commands(pipeline)]
+    return [command.words for command in pipeline.stages[stage].commands()]
 
 
-def options_of(words):
-    """Return the overrides of a command line as the tools read them."""
-    if '--cfg-options' not in words:
-        return {}
-    found = [word.split('=', 1) for word in words[words.index('--cfg-options') + 1 :]]
-    return {key: DictAction._parse_iterable(value) for key, value in found}
+def settings_of(pipeline, stage):
+    """Return the settings that each command of a stage starts its tool with, by dotted key."""
+    return [flat_options(command.config.to_dict()) for command in pipeline.stages[stage].commands()]
 
 
 def finish(pipeline):
@@ -90,13 +88,13 @@ def finish(pipeline):
     for step in make_plan(pipeline):
         inputs = {
             name: {key: records[name][key] for key in ('digest', 'run')}
-            for name in step.stage.inputs(pipeline)
+            for name in step.stage.inputs()
         }
         record = new_record(step.digest, step.settings, inputs)
         records[step.stage.name] = record
         folder = pipeline.folder(step.stage.name)
         if step.stage.makes == 'checkpoint':
-            path = step.stage.checkpoint(pipeline)
+            path = step.stage.checkpoint()
             save_text(path, '')
             record['checkpoint'] = path.name
         content = dict(record, files={}, figures={}, evaluated={}, finished='now')
@@ -131,7 +129,7 @@ def test_pipeline_can_work(pipeline, name):
 def test_tools_understand_their_commands(pipeline, name):
     found = pipeline(name)
     for stage in found.stages.values():
-        for command in stage.commands(found):
+        for command in stage.commands():
             tool = load_file(ROOT / 'tools' / command.tool)
             front = dict(ranks=['--launcher', 'pytorch'], nodes=['--share', '0', '2'], once=[])[
                 command.spread
@@ -145,7 +143,7 @@ def test_plan_shows_every_command(pipeline, name, capsys):
     show_plan(found)
     shown = capsys.readouterr().out
     for stage in found.stages.values():
-        for command in stage.commands(found):
+        for command in stage.commands():
             assert shlex.join(command.words) in shown
 
 
@@ -154,7 +152,7 @@ def test_images_are_counted(pipeline, name):
     found = pipeline(name)
     expected = dict(seam_maps=6, walks=None, test=2)
     for stage in expected:
-        assert found.stages[stage].total(found) == (expected[stage] or 6)
+        assert found.stages[stage].progress()[1] == (expected[stage] or 6)
 
 
 # the commands
@@ -176,65 +174,66 @@ def test_published_settings(pipeline):
 
 
 def test_images_of_coco_lie_in_two_folders(pipeline):
-    train, val = words_of(pipeline('seam_r38_coco'), 'seam_maps')
+    found = settings_of(pipeline('seam_r38_coco'), 'seam_maps')
     key = 'test_dataloader.dataset.data_prefix.img_path'
-    assert options_of(train) == {key: 'train2014'}
-    assert options_of(val) == {}
+    assert [settings[key] for settings in found] == ['train2014', 'val2014']
 
 
 def test_model_that_is_pretrained_by_a_stage(pipeline, tmp_path):
-    (words,) = words_of(pipeline('seam_r38-tiny_emblems', seed=3), 'seam')
-    assert options_of(words) == {
+    (settings,) = settings_of(pipeline('seam_r38-tiny_emblems', seed=3), 'seam')
+    expected = {
         'model.backbone.init_cfg.checkpoint': str(tmp_path / 'work/cam/iter_1000.pth'),
         'randomness.seed': 3,
     }
+    assert expected.items() <= settings.items()
 
 
 def test_afa_is_tested_by_all_its_outputs(pipeline, tmp_path):
     found = pipeline('afa_mit-tiny_emblems')
-    (words,) = words_of(found, 'afa')
+    (settings,) = settings_of(found, 'afa')
     key = 'model.backbone.init_cfg.checkpoint'
-    assert options_of(words)[key] == str(tmp_path / 'work/cam/iter_1000.pth')
+    assert settings[key] == str(tmp_path / 'work/cam/iter_1000.pth')
     outputs = {}
     for stage in ('cams', 'affinity_cams', 'test', 'test_crf'):
         (words,) = words_of(found, stage)
         assert ('--tta' in words) == stage.startswith('test')
-        outputs[stage] = options_of(words)
-    assert outputs['cams'] == {'model.test_cfg.output': 'cam'}
-    assert outputs['affinity_cams'] == {'model.test_cfg.output': 'affinity_cam'}
-    assert outputs['test'] == {}
-    assert outputs['test_crf']['model.test_cfg.crf.bilateral.sxy'] == 64
+        (settings,) = settings_of(found, stage)
+        outputs[stage] = settings.get('model.test_cfg.output')
+    assert (outputs['cams'], outputs['affinity_cams']) == ('cam', 'affinity_cam')
+    assert outputs['test'] == outputs['test_crf'] != 'cam'
+    assert settings['model.test_cfg.crf.bilateral.sxy'] == 64
 
 
 def test_masks_that_a_model_predicts_are_learnt(pipeline, tmp_path):
     found = pipeline('vit-pcm_vit-b_voc')
-    (segmentation,) = words_of(found, 'segmentation')
-    masks = options_of(segmentation)['train_dataloader.dataset.data_prefix.seg_map_path']
+    (segmentation,) = settings_of(found, 'segmentation')
+    masks = segmentation['train_dataloader.dataset.data_prefix.seg_map_path']
     assert masks == str(tmp_path / 'work/masks/train')
-    plain, refined = words_of(found, 'baseline_masks')[0], words_of(found, 'masks')[0]
-    assert options_of(plain) == {}
+    plain, refined = settings_of(found, 'baseline_masks')[0], settings_of(found, 'masks')[0]
+    assert not any(key.startswith('model.test_cfg.crf.') for key in plain)
     crf = {'type': 'DenseCRF', 'gaussian.sxy': 1, 'gaussian.weight': 3, 'num_iters': 10}
     crf |= {'bilateral.sxy': 67, 'bilateral.srgb': 3, 'bilateral.weight': 4}
-    assert options_of(refined) == {f'model.test_cfg.crf.{k}': v for k, v in crf.items()}
-    assert refined[refined.index('--split') + 1] == 'train_aug'
+    assert {f'model.test_cfg.crf.{k}': v for k, v in crf.items()}.items() <= refined.items()
+    words = words_of(found, 'masks')[0]
+    assert words[words.index('--split') + 1] == 'train_aug'
 
 
 def test_images_of_coco_lie_in_two_folders_for_a_test_too(pipeline):
-    train, val = words_of(pipeline('apc_vit-b_coco'), 'cams')
-    key = 'test_dataloader.dataset.data_prefix.img_path'
-    assert options_of(train) == {key: 'train2014', 'model.test_cfg.output': 'cam'}
-    assert options_of(val) == {'model.test_cfg.output': 'cam'}
+    found = settings_of(pipeline('apc_vit-b_coco'), 'cams')
+    keys = 'test_dataloader.dataset.data_prefix.img_path', 'model.test_cfg.output'
+    shown = [tuple(settings[key] for key in keys) for settings in found]
+    assert shown == [('train2014', 'cam'), ('val2014', 'cam')]
 
 
 def test_weights_of_a_stage_in_a_config_that_has_none(pipeline, tmp_path):
     found = pipeline(options={'stages.segmentation.pretrained': 'seam'})
-    (words,) = words_of(found, 'segmentation')
+    (settings,) = settings_of(found, 'segmentation')
     key = 'model.backbone.init_cfg'
     expected = {
         f'{key}.checkpoint': str(tmp_path / 'work/seam/iter_10576.pth'),
         f'{key}.prefix': 'backbone.',
     }
-    assert expected.items() <= options_of(words).items()
+    assert expected.items() <= settings.items()
 
 
 @pytest.mark.parametrize(
@@ -244,10 +243,10 @@ def test_checkpoint_of_a_stage_reaches_the_entry_that_names_it(
     pipeline, tmp_path, name, iterations
 ):
     found = pipeline(name)
-    (words,) = words_of(found, 'semformer')
+    (settings,) = settings_of(found, 'semformer')
     key = 'model.caae.init_cfg.checkpoint'
-    assert options_of(words)[key] == str(tmp_path / f'work/caae/iter_{iterations}.pth')
-    assert 'caae' in found.stages['semformer'].inputs(found)
+    assert settings[key] == str(tmp_path / f'work/caae/iter_{iterations}.pth')
+    assert 'caae' in found.stages['semformer'].inputs()
 
 
 def test_another_auto_encoder_makes_what_it_guides_run_again(pipeline):
@@ -262,10 +261,12 @@ def test_another_auto_encoder_makes_what_it_guides_run_again(pipeline):
 
 def test_labels_and_masks_reach_the_configs(pipeline, tmp_path):
     found = pipeline()
-    (affinity,), (segmentation,) = words_of(found, 'affinity'), words_of(found, 'segmentation')
-    label_dir = options_of(affinity)['train_dataloader.dataset.pipeline.1.label_dir']
+    (affinity,), (segmentation,) = (
+        settings_of(found, name) for name in ('affinity', 'segmentation')
+    )
+    label_dir = affinity['train_dataloader.dataset.pipeline'][1]['label_dir']
     assert label_dir == str(tmp_path / 'work/labels/train')
-    masks = options_of(segmentation)['train_dataloader.dataset.data_prefix.seg_map_path']
+    masks = segmentation['train_dataloader.dataset.data_prefix.seg_map_path']
     assert masks == str(tmp_path / 'work/masks/train')
 
 
@@ -274,31 +275,32 @@ def test_another_data_root_reaches_every_data_set(pipeline, folder):
     found = pipeline(options=dict(data_root=str(root)))
     found.check()
     assert found.splits['train'].names == str(root / 'ImageSets/Segmentation/train.txt')
-    (train,) = words_of(found, 'segmentation')
-    assert options_of(train)['train_dataloader.dataset.dataset.data_root'] == str(root)
-    (test,) = words_of(found, 'test')
-    assert options_of(test) == {'test_dataloader.dataset.data_root': str(root)}
+    (train,) = settings_of(found, 'segmentation')
+    assert train['train_dataloader.dataset.dataset.data_root'] == str(root)
+    (test,) = settings_of(found, 'test')
+    assert test['test_dataloader.dataset.data_root'] == str(root)
 
 
 def test_options_of_a_training_are_those_of_its_model(pipeline):
     options = {'model.test_cfg.bg_score': 0.3, 'train_cfg.max_iters': 7}
     found = pipeline(options={f'stages.seam.options.{k}': v for k, v in options.items()})
-    (train,) = words_of(found, 'seam')
-    assert options.items() <= options_of(train).items()
-    maps, _ = words_of(found, 'seam_maps')
-    assert options_of(maps) == {'model.test_cfg.bg_score': 0.3}
-    assert maps[1].endswith('seam/iter_7.pth')
+    (train,) = settings_of(found, 'seam')
+    assert options.items() <= train.items()
+    maps, _ = settings_of(found, 'seam_maps')
+    assert maps['model.test_cfg.bg_score'] == 0.3
+    # what means nothing to a model stays as it was
+    assert maps['train_cfg.max_iters'] == 10576
+    assert words_of(found, 'seam_maps')[0][1].endswith('seam/iter_7.pth')
 
 
 def test_length_of_a_training_moves_its_schedule(pipeline):
     iters, ends = 'stages.seam.options.train_cfg.max_iters', 'param_scheduler.0.end'
-    (train,) = words_of(pipeline(options={iters: 5288}), 'seam')
-    moved = options_of(train)
-    assert (moved[ends], moved['default_hooks.checkpoint.interval']) == (5289, 1000)
-    (train,) = words_of(pipeline(options={iters: 5288, f'stages.seam.options.{ends}': 99}), 'seam')
-    assert options_of(train)[ends] == 99
-    (train,) = words_of(pipeline(), 'seam')
-    assert not any(key.startswith('param_scheduler') for key in options_of(train))
+    (moved,) = settings_of(pipeline(options={iters: 5288}), 'seam')
+    assert moved['param_scheduler'][0]['end'] == 5289
+    assert moved['default_hooks.checkpoint.interval'] == 1000
+    found = pipeline(options={iters: 5288, f'stages.seam.options.{ends}': 99})
+    assert settings_of(found, 'seam')[0]['param_scheduler'][0]['end'] == 99
+    assert settings_of(pipeline(), 'seam')[0]['param_scheduler'][0]['end'] == 10577
 
 
 @pytest.mark.parametrize('iters', [0, 'many', 2.5])
@@ -309,8 +311,8 @@ def test_length_that_is_none(pipeline, iters):
 
 
 def test_batch_is_shared_by_the_processes(pipeline):
-    (words,) = words_of(pipeline(processes=2), 'seam')
-    assert options_of(words)['train_dataloader.batch_size'] == 4
+    (settings,) = settings_of(pipeline(processes=2), 'seam')
+    assert settings['train_dataloader.batch_size'] == 4
 
 
 @pytest.mark.parametrize(
@@ -326,10 +328,10 @@ def test_batch_is_shared_by_the_processes(pipeline):
 def test_batch_that_not_all_processes_can_share(pipeline, stage, processes, shares, amount):
     made = pipeline(processes=processes)
     found = made.stages[stage]
-    assert found.amount(made) == amount
-    (command,) = found.commands(made)
+    assert found.amount() == amount
+    (command,) = found.commands()
     assert command.processes == shares[0]
-    assert options_of(command.words)['train_dataloader.batch_size'] == shares[1]
+    assert command.config.train_dataloader.batch_size == shares[1]
 
 
 # what a change concerns
@@ -468,10 +470,6 @@ def test_checkpoint_that_is_gone_is_trained_again(pipeline, tmp_path):
             'stage seam: --cfg-options model.backbone.type.x does not fit',
         ),
         (
-            {'stages.seam.options.work_dir': 'a b'},
-            "work_dir='a b' cannot be handed to a tool as one of its --cfg-options",
-        ),
-        (
             {'splits.train.split': 'x'},
             "stage seam_maps, split train: .*'x' is nowhere in data/VOCdevkit/VOC2012",
         ),
@@ -549,20 +547,46 @@ def stopped(pipeline, tmp_path):
 def test_note_of_the_latest_checkpoint_is_set_right(stopped, note, expected):
     found, folder = stopped
     path = save_text(folder / 'last_checkpoint', note.format(folder=folder))
-    found.stages['seam'].prepare(found)
+    found.stages['seam'].prepare()
     text = path.read_text() if path.exists() else None
     assert text == (expected and expected.format(folder=folder))
 
 
-@pytest.mark.parametrize(
-    ('log', 'done'),
-    [
-        ('Iter(train) [ 50/1000]  lr: 1\nIter(train) [ 100/1000]  lr: 1\nIter(test) [7/9]', 100),
-        ('Epoch(train)  [3][ 10/200]  lr: 1\n', 410),
-        ('', 0),
-    ],
-)
-def test_progress_of_a_training(stopped, log, done):
+def test_progress_of_a_training(stopped):
     found, folder = stopped
-    save_text(folder / 'seam.log', log)
-    assert found.stages['seam'].done(found) == done
+    seam = found.stages['seam']
+    assert seam.progress() == (0, 10576)
+    first = '{"loss": 1.0, "iter": 50, "step": 50}\n{"loss": 1.0, "iter": 100, "step": 100}\n'
+    save_text(
+        folder / '20260101_000000/vis_data/scalars.json', first + '{"mIoU": 3, "step": 7}\n{"lo'
+    )
+    assert seam.progress() == (100, 10576)
+    # one that went on and has logged nothing yet, and then something
+    second = save_text(folder / '20260102_000000/vis_data/scalars.json', '')
+    assert seam.progress()[0] == 100
+    second.write_text('{"loss": 1.0, "step": 150}\n')
+    assert seam.progress()[0] == 150
+
+
+# the configs that tools start with
+
+
+def test_any_value_reaches_the_tool(pipeline, tmp_path):
+    values = {'a': "it's a, b", 'b': ('x', [1.5, None]), 'c': {'d e': -1}}
+    options = {'stages.seam.options': {'model.test_cfg.own': values}}
+    (command,) = pipeline(options=options).stages['seam'].commands()
+    path = tmp_path / 'written/seam.py'
+    write_config(command.config, path)
+    found = Config.fromfile(path)
+    assert found.model.test_cfg.own.to_dict() == values
+    assert isinstance(found.model.test_cfg.own.b, tuple)
+    expected = command.config.to_dict()
+    assert found.to_dict() == {
+        k: v for k, v in expected.items() if k not in ('work_dir', 'launcher')
+    }
+
+
+def test_tools_are_not_given_options_of_their_config(pipeline):
+    found = pipeline(options={'stages.seam.options.train_cfg.max_iters': 7})
+    words = [w for stage in found.stages.values() for c in stage.commands() for w in c.words]
+    assert '--cfg-options' not in words

@@ -77,11 +77,11 @@ def test_wrong_settings_are_refused(folder, tmp_path, words):
 
 def test_stage_hands_its_settings_on():
     stage = RefineMaps('x', cams='y', splits=['val'], par=dict(num_iters=5, dilations=[1, 2]))
-    assert stage.words(None, 'val') == ['--par-config', 'num_iters=5', 'dilations=[1,2]']
+    assert stage.words('val') == ['--par-config', 'num_iters=5', 'dilations=[1,2]']
     assert stage.entry == dict(num_iters=5, dilations=[1, 2])
     # what is left out counts as what it is
     default = RefineMaps('x', cams='y', splits=['val'])
-    assert default.words(None, 'val') == [] and default.entry['num_iters'] == 10
+    assert default.words('val') == [] and default.entry['num_iters'] == 10
     assert default.title == 'maps of y, refined by PAR'
 
 

@@ -156,9 +156,9 @@ class CopyOne(Stage):
     def __init__(self, name, *, source, title=None):
         super().__init__(name, title=title, sources=dict(source=source))
 
-    def commands(self, pipeline):
-        file = pipeline.folder(self.sources['source']) / 'val/a.png'
-        return [Command('toy.py', (str(file), str(pipeline.folder(self.name)), '--names', 'z'))]
+    def commands(self):
+        file = self.source('source').folder / 'val/a.png'
+        return [Command('toy.py', (str(file), str(self.folder), '--names', 'z'))]
 """
 
 
@@ -367,7 +367,7 @@ def test_failure_in_one_process_ends_all(tool, config, work, tmp_path):
     # of four images the second process has the second and the fourth
     ends, logs = parents(tool, config(maps=dict(spread='ranks')), work, tmp_path, TOY_FAIL='b')
     assert ends == [2, 2]
-    assert 'stage maps failed in process 1: b is wrong: make it right.' in logs[1]
+    assert 'stage maps failed in process 1: toy.py: b is wrong: make it right.' in logs[1]
     assert 'another process of the pipeline has ended: see its message.' in logs[0]
 
 
@@ -399,7 +399,7 @@ def test_training_on_several_processes(tmp_path, work, monkeypatch, size, batch,
     ends, logs = parents(tool, str(config), work, tmp_path, size=size)
     log = (work / 'cam/cam.log').read_text()
     assert ends == [0] * size, (logs, log[-2000:])
-    assert f'train_dataloader.batch_size={batch // group}' in log
+    assert Config.fromfile(work / 'cam/cam.py').train_dataloader.batch_size == batch // group
     assert f'GPU number: {group}\n' in log
     others = [f'cam.rank{rank}.log' for rank in range(1, group)]
     assert [path.name for path in (work / 'cam').glob('cam.rank*')] == others

@@ -1,10 +1,9 @@
 """Pipelines: stages that lead from image-level labels to a segmentation model."""
 
 from .pipeline import Pipeline, Split
-from .registry import STAGES
 from .runner import run_pipeline, show_plan
 from .settings import read_pipeline
-from .stage import Command, Stage
+from .stage import STAGES, Command, Stage
 
 __all__ = [
     'STAGES',

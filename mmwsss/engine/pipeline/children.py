@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -20,8 +20,6 @@ from .manifests import unwritable
 
 GRACE = 10.0  # seconds between asking a process to end and killing it
 TAIL = 1 << 16
-# a sentence of a tool, or the last line of a traceback
-TELLING = re.compile(r'^\w+\.py: (?:error: )?|^[\w.]*(?:Error|Exception|Interrupt)\b')
 
 
 def readable(path: str | os.PathLike[str]) -> str:
@@ -42,21 +40,6 @@ def command_line(tool: str | Path, words: Sequence[str]) -> str:
         words: Its arguments.
     """
     return shlex.join(['python', readable(tool), *words])
-
-
-def last_sentence(text: str) -> str:
-    r"""Return what a tool that failed said in the end.
-
-    Args:
-        text: End of what it printed.
-
-    Example:
-        >>> last_sentence('Traceback ...\nValueError: no images\n[W socket.cpp] closed')
-        'ValueError: no images'
-    """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if TELLING.match(line)]
-    return re.sub(r'^\w+\.py: (error: )?', '', (telling or lines or ['it said nothing'])[-1])
 
 
 class Child:
@@ -82,10 +65,11 @@ class Child:
         environment: Mapping[str, str] | None = None,
         inherited: Sequence[int] = (),
     ) -> None:
-        self.log = log
+        self.log, self.error_file = log, log.with_suffix('.error.json')
         # of a checkout that is not installed
         path = [str(Path(mmwsss.__file__).parents[1]), os.environ.get('PYTHONPATH', '')]
         env = {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, path))}
+        env['TORCHELASTIC_ERROR_FILE'] = str(self.error_file.resolve())
         parent = os.getpid()
 
         def bind() -> None:
@@ -95,6 +79,7 @@ class Child:
 
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
+            self.error_file.unlink(missing_ok=True)
             with open(log, 'ab') as file, warnings.catch_warnings():
                 file.write(f'$ {command_line(tool, words)}\n'.encode(errors='surrogateescape'))
                 file.flush()
@@ -128,10 +113,16 @@ class Child:
             look()
 
     def sentence(self) -> str:
-        """Return what it said last."""
-        with open(self.log, 'rb') as file:
-            file.seek(max(self.start, os.fstat(file.fileno()).st_size - TAIL))
-            return last_sentence(file.read().decode(errors='replace'))
+        """Return why it failed: what it recorded, or the last line of a program that does not."""
+        try:
+            recorded = json.loads(self.error_file.read_text())['message']
+            message = recorded['message'] if isinstance(recorded, dict) else recorded
+        except (OSError, ValueError, KeyError, TypeError):
+            with open(self.log, 'rb') as file:
+                file.seek(max(self.start, os.fstat(file.fileno()).st_size - TAIL))
+                lines = file.read().decode(errors='replace').split('\n')
+            message = next((line.strip() for line in reversed(lines) if line.strip()), 'no word')
+        return ' '.join(message.removeprefix('UsageError: ').split())
 
     def end(self) -> None:
         """End it with all that it started, if it still runs."""

@@ -163,27 +163,25 @@ def _file_seconds(stage: Any, size: tuple[int, int]) -> float:
         torch.set_num_threads(before)
 
 
-def stage_seconds(
-    pipeline: Pipeline, stage: Any, images: int, size: tuple[int, int], workers: int
-) -> float | None:
+def stage_seconds(stage: Any, images: int, size: tuple[int, int], workers: int) -> float | None:
     """Return how long a stage will take, None where that is not known.
 
     Args:
-        pipeline: The pipeline.
-        stage: One of its stages.
+        stage: Of a pipeline.
         images: Number of images.
         size: Height and width of a usual image.
         workers: Number of processes that work through files.
     """
+    pipeline = stage.pipeline
     num_classes = pipeline.num_classes or len(pipeline.classes.classes)
     if stage.type == 'Train':
-        cfg = stage.training(pipeline, lambda parameter: stage.sources[parameter])[2]
-        iters = stage.total(pipeline)
+        cfg = stage.training()
+        iters = stage.progress()[1]
         if iters is None or not {'decode_head', 'cam_head'} & set(cfg.model):
             return None
         return START + iters * training_seconds(cfg, num_classes)
     if stage.type in ('MakeCAMs', 'Test'):
-        cfg = stage.model_config(pipeline, stage.splits[0])[2]
+        cfg = stage.model_config(stage.splits[0])
         tta = stage.entry.get('tta', not stage.entry.get('single_scale', False))
         each = prediction_seconds(cfg, size, num_classes, tta=tta)
         return START + images * (each + FILES)
@@ -214,9 +212,9 @@ def estimate(
     """
     total, unknown = 0.0, []
     for stage in pipeline.stages.values():
-        if (pipeline.folder(stage.name) / MANIFEST).is_file():
+        if (stage.folder / MANIFEST).is_file():
             continue
-        seconds = stage_seconds(pipeline, stage, images, size, workers)
+        seconds = stage_seconds(stage, images, size, workers)
         if seconds is None:
             unknown.append(stage.name)
         else:

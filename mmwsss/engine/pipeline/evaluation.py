@@ -15,7 +15,7 @@ from mmwsss.utils import short_list
 
 from .digests import digest
 from .manifests import unwritable
-from .pipeline import Pipeline, Split
+from .pipeline import Split
 from .stage import Stage
 
 MASKS = ('masks', 'predictions')
@@ -25,14 +25,13 @@ def _measurable(stage: Stage) -> list[str]:
     return stage.splits if stage.makes in ('maps', *MASKS) else []
 
 
-def unevaluated(pipeline: Pipeline, stage: Stage) -> dict[str, str]:
+def unevaluated(stage: Stage) -> dict[str, str]:
     """Return the sentence for each split of a stage whose true masks are not there.
 
     Args:
-        pipeline: The pipeline.
         stage: The stage.
     """
-    splits = [pipeline.splits[name] for name in _measurable(stage)]
+    splits = [stage.pipeline.splits[name] for name in _measurable(stage)]
     return {
         split.name: f'{split.name} is not evaluated: there is no folder {split.masks}.'
         for split in splits
@@ -46,11 +45,10 @@ def _names(folder: Path, split: Split, suffix: str) -> list[str]:
     return sorted(list_folder(folder, (suffix,)).paths()) if folder.is_dir() else []
 
 
-def truths(pipeline: Pipeline, stage: Stage) -> dict[str, str]:
+def truths(stage: Stage) -> dict[str, str]:
     """Return what the files of a stage can be compared with, as a digest by split.
 
     Args:
-        pipeline: The pipeline.
         stage: A stage that has made its files.
 
     Raises:
@@ -58,10 +56,10 @@ def truths(pipeline: Pipeline, stage: Stage) -> dict[str, str]:
     """
     found = {}
     for name in _measurable(stage):
-        split = pipeline.splits[name]
+        split = stage.pipeline.splits[name]
         if not split.masks or not Path(split.masks).is_dir():
             continue
-        names = _names(pipeline.folder(stage.name) / name, split, stage.suffix)
+        names = _names(stage.folder / name, split, stage.suffix)
         masks = list_folder(split.masks, ('.png',))
         images = ImageNames(names)
         paths = masks.of(images)
@@ -76,24 +74,23 @@ def truths(pipeline: Pipeline, stage: Stage) -> dict[str, str]:
     return found
 
 
-def evaluate(pipeline: Pipeline, stage: Stage, split: str) -> dict[str, Any]:
+def evaluate(stage: Stage, split: str) -> dict[str, Any]:
     """Return the figures of a split; those of maps at every background score go into a file.
 
     Args:
-        pipeline: The pipeline.
         stage: A stage that has made its files.
         split: Name of the split.
 
     Raises:
         UsageError: a file is missing, damaged or does not fit its true mask.
     """
-    folder, entry = pipeline.folder(stage.name) / split, pipeline.splits[split]
+    folder, entry = stage.folder / split, stage.pipeline.splits[split]
     names = _names(folder, entry, stage.suffix)
-    arguments = folder, str(entry.masks), pipeline.classes.classes
+    arguments = folder, str(entry.masks), stage.pipeline.classes.classes
     if stage.makes in MASKS:
-        return evaluate_masks(*arguments, names=names, workers=pipeline.workers)
-    figures, curve = evaluate_maps(*arguments, names=names, workers=pipeline.workers)
-    path = curve_path(pipeline, stage, split)
+        return evaluate_masks(*arguments, names=names, workers=stage.pipeline.workers)
+    figures, curve = evaluate_maps(*arguments, names=names, workers=stage.pipeline.workers)
+    path = curve_path(stage, split)
     try:
         write_curve(path, curve)
     except OSError as error:
@@ -101,12 +98,11 @@ def evaluate(pipeline: Pipeline, stage: Stage, split: str) -> dict[str, Any]:
     return figures
 
 
-def curve_path(pipeline: Pipeline, stage: Stage, split: str) -> Path:
+def curve_path(stage: Stage, split: str) -> Path:
     """Return the file of the figures at every background score.
 
     Args:
-        pipeline: The pipeline.
         stage: A stage that makes maps.
         split: Name of the split.
     """
-    return pipeline.folder(stage.name) / f'curve_{split}.csv'
+    return stage.folder / f'curve_{split}.csv'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,12 @@ from mmwsss.engine.launch import UsageError
 from .children import command_line, readable
 from .display import MARGIN, Meter, clock, figures_text, say
 from .evaluation import evaluate, truths, unevaluated
-from .manifests import MANIFEST, STARTED, new_record, unwritable, write_json
+from .manifests import MANIFEST, STARTED, new_record, unwritable, versions, write_json
 from .pipeline import Pipeline
 from .plan import CHANGED, GO_ON, INCOMPLETE, SKIP, STOPPED, Step
-from .stage import Stage
+from .stage import Command, Stage
 from .tasks import Task, lead
-from .versions import versions
+from .tool_configs import write_config
 from .world import World
 
 REPLACED = 'replaced'
@@ -99,35 +100,36 @@ class Execution:
 
     def _run(self, head: str, step: Step) -> None:
         stage, pipeline = step.stage, self.pipeline
-        folder = pipeline.folder(stage.name)
-        amount = stage.amount(pipeline)
+        amount = stage.amount()
         say(f'{head}{stage.title}{f" ({amount})" if amount else ""}')
         self._say_why(step)
         record = self._begin(step)
+        commands = stage.commands()
         try:
-            stage.prepare(pipeline)
+            stage.prepare()
+            for command in commands:
+                if command.config is not None:
+                    write_config(command.config, Path(command.words[0]))
         except OSError as error:
-            raise unwritable(folder, error) from error
-        commands = stage.commands(pipeline)
+            raise unwritable(stage.folder, error) from error
         for command in commands:
             self._command(stage, command)
-        files = self._finished_files(stage)
+        outputs = self._finished(stage)
         record.update(
             stage=stage.name,
             type=stage.type,
             title=stage.title,
-            files=files,
             figures={},
             evaluated={},
             commands=[command_line(pipeline.tools / c.tool, c.words) for c in commands],
-            **stage.extras(pipeline),
+            **outputs,
         )
         self.records[stage.name] = record
         self._update_figures(stage)
         record['seconds'] += time.time() - record.pop('began')
         record.update(versions=versions(), finished=datetime.now().astimezone().isoformat())
-        write_json(folder / MANIFEST, record)
-        (folder / STARTED).unlink(missing_ok=True)
+        write_json(stage.folder / MANIFEST, record)
+        (stage.folder / STARTED).unlink(missing_ok=True)
         figures = figures_text(record['figures'])
         say(f'{MARGIN}{clock(record["seconds"])}{", " + figures if figures else ""}')
 
@@ -146,17 +148,17 @@ class Execution:
 
     def _begin(self, step: Step) -> dict[str, Any]:
         """Write with what a stage begins; return the record that its manifest will be."""
-        folder = self.pipeline.folder(step.stage.name)
+        folder = step.stage.folder
         now = time.time()
         if step.action == GO_ON and step.record:
             record = dict(step.record)
-            log = self.pipeline.log(step.stage.name)
+            log = step.stage.log
             if 'began' in record and log.exists():
                 record['seconds'] += max(0.0, log.stat().st_mtime - record['began'])
         else:
             inputs = {
                 name: {key: self.records[name][key] for key in ('digest', 'run')}
-                for name in step.stage.inputs(self.pipeline)
+                for name in step.stage.inputs()
             }
             record = new_record(step.digest, step.settings, inputs)
         record['began'] = now
@@ -166,38 +168,38 @@ class Execution:
             (folder / MANIFEST).unlink()
         return record
 
-    def _command(self, stage: Stage, command: Any) -> None:
-        task = Task(stage.name, command, self.pipeline.log(stage.name), 0)
-        meter = Meter(lambda: stage.done(self.pipeline), stage.total(self.pipeline), stage.unit)
+    def _command(self, stage: Stage, command: Command) -> None:
+        task = Task(stage.name, replace(command, config=None), stage.log, 0)
+        meter = Meter(lambda: stage.progress()[0], stage.progress()[1], stage.unit)
         with meter.shown() as look:
             lead(task, self.pipeline.tools, self.world, look, self.inherited)
 
-    def _finished_files(self, stage: Stage) -> dict[str, int]:
+    def _finished(self, stage: Stage) -> dict[str, Any]:
         """Refuse to call a stage finished that is not.
 
         Returns:
-            The files by split.
+            Its outputs.
         """
-        total = stage.total(self.pipeline)
+        total = stage.progress()[1]
         end = time.monotonic() + (DELAY if self.world.nodes > 1 else 0)
         while True:
-            files = stage.files(self.pipeline)
-            made = sum(files.values())
-            if not files or total is None or made >= total:
-                return files
+            outputs = stage.outputs()
+            made = sum(outputs['files'].values())
+            if not outputs['files'] or total is None or made >= total:
+                return outputs
             if time.monotonic() > end:
                 break
             time.sleep(1)
         raise UsageError(
             f'stage {stage.name}: {made:,} of {total:,} files were made '
-            f'(see {readable(self.pipeline.log(stage.name))}).'
+            f'(see {readable(stage.log)}).'
         )
 
     def _update_figures(self, stage: Stage) -> bool:
         """Compare with true masks what was not, and tell whether there was anything to do."""
         record = self.records[stage.name]
-        there = truths(self.pipeline, stage)
-        for split, sentence in unevaluated(self.pipeline, stage).items():
+        there = truths(stage)
+        for split, sentence in unevaluated(stage).items():
             if split not in self.unevaluated:
                 self.unevaluated[split] = sentence
                 say(MARGIN + sentence)
@@ -208,7 +210,7 @@ class Execution:
         record['figures'] = {
             split: record['figures'][split]
             if before[split] == there[split]
-            else evaluate(self.pipeline, stage, split)
+            else evaluate(stage, split)
             for split in there
         }
         return True

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import platform
 import uuid
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from mmwsss import __version__
+from mmwsss.compat import installed_stacks
 from mmwsss.engine.launch import UsageError
 from mmwsss.utils import atomic_write, read_utf8
 
@@ -90,3 +94,12 @@ def new_record(
         inputs=inputs,
         seconds=0.0,
     )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a result depends on, by name."""
+    found = {'mmwsss': __version__, 'python': platform.python_version()}
+    found.update({name: version(name) for name in ('torch', 'numpy')})
+    for stack in installed_stacks().values():
+        found.update(stack)
+    return found

@@ -109,11 +109,10 @@ def apply_command(work_dir: str, tools: Path = Path('tools')) -> list[str]:
 
 
 class _Writer:
-    """Writes the configs of the trainings, each of which may start from what an earlier makes."""
+    """Writes the configs of the trainings."""
 
     def __init__(self, data: OwnData, work_dir: str, final: str, tools: Path) -> None:
         self.data, self.work_dir, self.final, self.tools = data, work_dir, final, tools
-        self.checkpoints: dict[str, str] = {}
 
     def stage(self, name: str, stage: Mapping[str, Any]) -> dict[str, Any]:
         """Return the stage for the photographs, its config written."""
@@ -129,20 +128,6 @@ class _Writer:
         """Write the config of a training and return its path."""
         template, iters = read_template(stage, self.tools)
         cfg = own_config(template, self.data, untagged=name == self.final, iters=iters)
-        self.checkpoints[name] = f'{self.work_dir}/{name}/iter_{cfg.train_cfg.max_iters}.pth'
-        if start := self.checkpoints.get(stage.get('pretrained') or ''):
-            cfg.model.backbone.init_cfg = dict(
-                type='Pretrained', checkpoint=start, prefix='backbone.'
-            )
-        cfg.merge_from_dict(
-            {key: self.checkpoints[source] for key, source in (stage.get('weights') or {}).items()}
-        )
-        dataset = cfg.train_dataloader.dataset
-        if stage.get('masks'):
-            dataset.data_prefix = dict(seg_map_path=f'{self.work_dir}/{stage["masks"]}/{SPLIT}')
-        for step in dataset.pipeline if stage.get('labels') else ():
-            if 'label_dir' in step:
-                step.label_dir = f'{self.work_dir}/{stage["labels"]}/{SPLIT}'
         path = Path(self.work_dir, 'configs', f'{name}.py')
         head = (
             f'"""Stage {name} on photographs, written by run_pipeline.py of {stage["config"]}."""'

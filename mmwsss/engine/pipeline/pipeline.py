@@ -21,8 +21,7 @@ from mmwsss.engine.launch import UsageError
 
 from .data import Images, describe, inner_datasets
 from .digests import digest
-from .registry import STAGES
-from .stage import Stage
+from .stage import STAGES, Stage
 from .tool_configs import load_tool_config, without
 
 NAME = re.compile(r'[A-Za-z0-9][\w.-]*')
@@ -110,6 +109,8 @@ class Pipeline:
             for name, entry in content['stages'].items()
             if entry is not None
         }
+        for stage in self.stages.values():
+            stage.pipeline = self
         self._images: dict[str, Images] = {}
         self._configs: dict[str, Config] = {}
 
@@ -120,10 +121,10 @@ class Pipeline:
             UsageError: a stage is wrong, or data are missing that no stage makes.
         """
         for stage in self.stages.values():
-            stage.check(self)
-            # options may be no words, and data missing
-            stage.commands(self)
-            stage.settings(self)
+            stage.check()
+            # a config may be wrong, and data missing
+            stage.commands()
+            stage.fingerprint()
         if self.makes_data:
             return
         self.classes  # noqa: B018
@@ -181,14 +182,6 @@ class Pipeline:
         """
         return self.work_dir / name
 
-    def log(self, name: str) -> Path:
-        """Return the file with all that the commands of a stage print.
-
-        Args:
-            name: Of the stage.
-        """
-        return self.folder(name) / f'{name}.log'
-
     def earlier(self, stage: Stage) -> list[Stage]:
         """Return the stages before a stage.
 
@@ -197,25 +190,6 @@ class Pipeline:
         """
         stages = list(self.stages.values())
         return stages[: stages.index(stage)]
-
-    def source(self, stage: Stage, parameter: str) -> Any:
-        """Return the stage that another one names.
-
-        Args:
-            stage: The other one.
-            parameter: By which it names it.
-
-        Raises:
-            UsageError: there is none of that name before it.
-        """
-        name = stage.sources[parameter]
-        for found in self.earlier(stage):
-            if found.name == name:
-                return found
-        where = 'comes later' if name in self.stages else 'does not exist'
-        raise UsageError(
-            f'stage {stage.name}: {parameter}={name!r} {where}: name one of the stages before it.'
-        )
 
     def tool_config(self, path: str, options: Mapping[str, Any]) -> Config:
         """Return a config of the tools with overrides, not to be changed; each is read once.

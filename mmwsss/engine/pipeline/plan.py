@@ -51,8 +51,8 @@ class Step:
         return ACTIONS[self.state]
 
 
-def _settings(pipeline: Pipeline, stage: Stage) -> dict[str, Any]:
-    return {key: value for key, value in plain(stage.settings(pipeline)).items() if value != {}}
+def _settings(stage: Stage) -> dict[str, Any]:
+    return {key: value for key, value in plain(stage.fingerprint()).items() if value != {}}
 
 
 def _changes(stage: Stage, record: dict, settings: dict, before: dict[str, Step]) -> str:
@@ -71,27 +71,32 @@ def _changes(stage: Stage, record: dict, settings: dict, before: dict[str, Step]
     return f'it depends on {new[0]}, too' if new else ''
 
 
-def _state(pipeline: Pipeline, stage: Stage, changes: str, record: dict | None) -> tuple[str, str]:
+def _lacking(stage: Stage, record: dict) -> str:
+    """Say what of a finished stage is no longer there, '' for nothing."""
+    if name := record.get('checkpoint'):
+        return '' if (stage.folder / name).is_file() else f'{name} is missing'
+    files = record['files']
+    if not files:
+        return ''
+    there = stage.outputs()['files']
+    gone = sum(max(0, n - there.get(split, 0)) for split, n in files.items())
+    return f'{gone:,} of {sum(files.values()):,} files are missing' if gone else ''
+
+
+def _state(stage: Stage, changes: str, record: dict | None) -> tuple[str, str]:
     """Return what there is of a stage, and how far it came or what changed."""
     if record is None:
         return MISSING, ''
     if changes:
         return CHANGED, changes
     if 'finished' in record:
-        lacking = stage.lacking(pipeline, record)
+        lacking = _lacking(stage, record)
         if not lacking:
             return FINISHED, ''
         return (INCOMPLETE if stage.mends else CHANGED), lacking
-    done, total = stage.done(pipeline), _total(pipeline, stage)
+    done, total = stage.progress()
     of = f' of {total:,}' if total else ''
     return STOPPED, f'at {done:,}{of} {stage.unit}'
-
-
-def _total(pipeline: Pipeline, stage: Stage) -> int | None:
-    try:
-        return stage.total(pipeline)
-    except UsageError:  # of data that a stage has still to make
-        return None
 
 
 def make_plan(pipeline: Pipeline) -> list[Step]:
@@ -105,13 +110,12 @@ def make_plan(pipeline: Pipeline) -> list[Step]:
     """
     steps: dict[str, Step] = {}
     for name, stage in pipeline.stages.items():
-        settings = _settings(pipeline, stage)
-        before = {source: steps[source] for source in stage.inputs(pipeline)}
+        settings = _settings(stage)
+        before = {source: steps[source] for source in stage.inputs()}
         inputs = {source: step.digest for source, step in before.items()}
-        folder = pipeline.folder(name)
-        record = read_record(folder / MANIFEST) or read_record(folder / STARTED)
+        record = read_record(stage.folder / MANIFEST) or read_record(stage.folder / STARTED)
         changes = '' if record is None else _changes(stage, record, settings, before)
-        state, why = _state(pipeline, stage, changes, record)
+        state, why = _state(stage, changes, record)
         steps[name] = Step(stage, state, why, digest([settings, inputs]), settings, record)
     return list(steps.values())
 

@@ -13,9 +13,8 @@ from mmwsss.visualization.report import ReportData, StageReport, write_report
 
 from .display import clock, number
 from .evaluation import curve_path
-from .manifests import write_json
+from .manifests import versions, write_json
 from .pipeline import Pipeline
-from .versions import versions
 
 RESULTS, REPORT = 'results.json', 'report.html'
 Records = Mapping[str, Mapping[str, Any]]
@@ -99,8 +98,9 @@ def report_split(pipeline: Pipeline, records: Records) -> str:
 
 
 def _stage_report(pipeline: Pipeline, name: str, record: Mapping[str, Any]) -> StageReport:
-    stage, folder = pipeline.stages[name], pipeline.folder(name)
-    curves = {split: curve_path(pipeline, stage, split) for split in stage.splits}
+    stage = pipeline.stages[name]
+    folder = stage.folder
+    curves = {split: curve_path(stage, split) for split in stage.splits}
     return StageReport(
         name=name,
         makes=stage.makes,
@@ -138,7 +138,7 @@ def make_report(pipeline: Pipeline, records: Records, notes: list[str]) -> Path:
         masks=masks,
         stages=[_stage_report(pipeline, name, record) for name, record in records.items()],
         versions=versions(),
-        notes=[*notes, *(n for name in records for n in pipeline.stages[name].notes(pipeline))],
+        notes=[*notes, *(n for name in records for n in pipeline.stages[name].notes())],
     )
     try:
         write_report(path, data, split=report_split(pipeline, records))

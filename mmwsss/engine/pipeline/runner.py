@@ -53,7 +53,7 @@ def show_plan(pipeline: Pipeline, first: str | None = None, last: str | None = N
     say(f'{pipeline.title}, in {readable(pipeline.work_dir)}\n{table.get_string()}')
     for step in todo:
         say(f'\n{step.stage.name}: {step.stage.title}')
-        for command in step.stage.commands(pipeline):
+        for command in step.stage.commands():
             say(f'  {command_line(pipeline.tools / command.tool, command.words)}')
 
 
@@ -116,7 +116,7 @@ def _require_weights(pipeline: Pipeline, steps: Sequence[Step], *, download: boo
     names = []
     for step in steps:
         begins = step.action == RUN or (
-            step.action == GO_ON and latest_checkpoint(pipeline.folder(step.stage.name)) is None
+            step.action == GO_ON and latest_checkpoint(step.stage.folder) is None
         )
         weights = step.settings.get('weights', {}) if begins else {}
         names += [name for name in weights.values() if name.startswith(SCHEME)]

@@ -6,13 +6,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+from mmengine.config import Config
+from mmengine.registry import Registry
 
 from mmwsss.engine.launch import UsageError
 
-if TYPE_CHECKING:
-    from .pipeline import Pipeline
-
+# add one with custom_imports in the pipeline's config
+STAGES = Registry('stage', scope='mmseg', locations=['mmwsss.engine.pipeline.stages'])
 WORDS = dict(
     checkpoint='trains a model', maps='makes maps', labels='makes labels', masks='makes masks'
 )
@@ -30,12 +32,15 @@ class Command:
         spread: ``once``, ``nodes`` or ``ranks``: by the first process, by one of each machine
             with ``--share``, by all with ``--launcher``.
         processes: How many of all are enough, the first ones (all). For ``ranks``.
+        config: What is written into the file that the first argument names, before the tool
+            runs: all settings of the tool, whatever their values.
     """
 
     tool: str
     words: tuple[str, ...]
     spread: str = ONCE
     processes: int | None = None
+    config: Config | None = None
 
 
 def count_files(folder: Path, suffix: str) -> int:
@@ -56,11 +61,12 @@ class Stage:
     """A stage of a pipeline: command lines that fill a folder of its own.
 
     A stage of your own derives from this class and is registered in ``STAGES``; it has to define
-    :meth:`commands`, and :meth:`settings` where more than ``entry`` decides what it makes.
+    :meth:`commands`. The others may stay as they are: :meth:`inputs`, :meth:`fingerprint`,
+    :meth:`outputs` and :meth:`progress`.
 
     Args:
         name: Of the stage, and of its folder.
-        title: What it is, in a few words.
+        title: What it is, in a few words (the name of the class).
         splits: Of the images that it makes files of.
         sources: Name of the stage that each parameter takes something from.
         **entry: Settings of the stage, for :attr:`entry`.
@@ -75,7 +81,9 @@ class Stage:
     unit: ClassVar[str] = 'images'
     """What its progress is counted in."""
     mends: ClassVar[bool] = True
-    """Whether files that were lost are made again alone."""
+    """Whether missing output files can be made again without running the whole stage."""
+    pipeline: Any
+    """The :class:`Pipeline` that it belongs to, set by that."""
 
     def __init__(
         self,
@@ -89,7 +97,7 @@ class Stage:
         self.name = name
         self.splits = [splits] if isinstance(splits, str) else list(splits)
         self.sources = {key: source for key, source in (sources or {}).items() if source}
-        self.title = title or self.describe()
+        self.title = title or self.type
         self.entry = entry
 
     @property
@@ -97,41 +105,53 @@ class Stage:
         """Name of the class."""
         return type(self).__name__
 
-    def describe(self) -> str:
-        """Return what the stage is where its entry has no title."""
-        return self.type
+    @property
+    def folder(self) -> Path:
+        """Folder of all that it makes."""
+        return self.pipeline.folder(self.name)
 
-    def notes(self, pipeline: Pipeline) -> list[str]:
-        """Return sentences for the report.
+    @property
+    def log(self) -> Path:
+        """File with all that its commands print."""
+        return self.folder / f'{self.name}.log'
+
+    def source(self, parameter: str) -> Any:
+        """Return the stage that a parameter names.
 
         Args:
-            pipeline: The pipeline, this stage finished.
+            parameter: The parameter.
+
+        Raises:
+            UsageError: there is none of that name before this one.
         """
-        return []
+        name = self.sources[parameter]
+        for found in self.pipeline.earlier(self):
+            if found.name == name:
+                return found
+        where = 'comes later' if name in self.pipeline.stages else 'does not exist'
+        raise UsageError(
+            f'stage {self.name}: {parameter}={name!r} {where}: name one of the stages before it.'
+        )
 
-    def check(self, pipeline: Pipeline) -> None:
+    def check(self) -> None:
         """Refuse settings that cannot work, before anything runs.
-
-        Args:
-            pipeline: The pipeline.
 
         Raises:
             UsageError: there is no such split, no such stage before this one, or that stage makes
                 something else, or not of these splits.
         """
+        there = self.pipeline.splits
         if self.suffix and not self.splits:
-            raise UsageError(
-                f'stage {self.name}: splits is empty; name one of {", ".join(pipeline.splits)}.'
-            )
+            raise UsageError(f'stage {self.name}: splits is empty; name one of {", ".join(there)}.')
         for split in self.splits:
-            if split not in pipeline.splits:
+            if split not in there:
                 raise UsageError(
                     f'stage {self.name}: there is no split {split!r}, the pipeline has '
-                    f'{", ".join(pipeline.splits) or "none"}: correct splits.'
+                    f'{", ".join(there) or "none"}: correct splits.'
                 )
         for parameter, name in self.sources.items():
             kinds = self.takes[parameter]
-            source = pipeline.source(self, parameter)
+            source = self.source(parameter)
             if source.makes not in kinds:
                 raise UsageError(
                     f'stage {self.name}: {parameter}={name!r} is a stage {source.type} where one '
@@ -146,93 +166,40 @@ class Stage:
                     f'the splits of {name}, or take it from these.'
                 )
 
-    def inputs(self, pipeline: Pipeline) -> list[str]:
-        """Return the names of the stages that this one depends on.
-
-        Args:
-            pipeline: The pipeline.
-        """
-        drawn = [stage.name for stage in pipeline.earlier(self) if stage.makes == 'data']
+    def inputs(self) -> list[str]:
+        """Return the names of the stages that this one depends on."""
+        drawn = [stage.name for stage in self.pipeline.earlier(self) if stage.makes == 'data']
         return list(dict.fromkeys([*drawn, *self.sources.values()]))
 
-    def settings(self, pipeline: Pipeline) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """Return all that decides what this stage makes, other stages left out.
-
-        Args:
-            pipeline: The pipeline.
 
         Returns:
             Sections, ``entry`` and any others.
         """
         return dict(entry={**self.entry, **self.sources, 'splits': self.splits})
 
-    def prepare(self, pipeline: Pipeline) -> None:
-        """Make ready what an earlier, stopped run left.
+    def prepare(self) -> None:
+        """Make ready what an earlier, stopped run left."""
 
-        Args:
-            pipeline: The pipeline.
-        """
-
-    def commands(self, pipeline: Pipeline) -> list[Command]:
-        """Return the command lines that make what is missing.
-
-        Args:
-            pipeline: The pipeline.
-        """
+    def commands(self) -> list[Command]:
+        """Return the command lines that make what is missing."""
         raise NotImplementedError
 
-    def total(self, pipeline: Pipeline) -> int | None:
-        """Return how much there is to do, None where that is not known.
+    def outputs(self) -> dict[str, Any]:
+        """Return what there is for the manifest: the number of ``files`` by split."""
+        counts = {split: count_files(self.folder / split, self.suffix) for split in self.splits}
+        return dict(files=counts)
 
-        Args:
-            pipeline: The pipeline.
-        """
-        return None
+    def progress(self) -> tuple[int, int | None]:
+        """Return how much is done and how much there is to do, None where that is not known."""
+        return sum(self.outputs()['files'].values()), None
 
-    def files(self, pipeline: Pipeline) -> dict[str, int]:
-        """Count the files that are there, by split.
-
-        Args:
-            pipeline: The pipeline.
-        """
-        return {
-            split: count_files(pipeline.folder(self.name) / split, self.suffix)
-            for split in self.splits
-        }
-
-    def done(self, pipeline: Pipeline) -> int:
-        """Return how much of :meth:`total` is done.
-
-        Args:
-            pipeline: The pipeline.
-        """
-        return sum(self.files(pipeline).values())
-
-    def lacking(self, pipeline: Pipeline, manifest: Mapping[str, Any]) -> str:
-        """Say what of a finished stage is no longer there, '' for nothing.
-
-        Args:
-            pipeline: The pipeline.
-            manifest: Of the finished stage.
-        """
-        there = self.files(pipeline)
-        total = sum(manifest['files'].values())
-        gone = sum(max(0, n - there.get(split, 0)) for split, n in manifest['files'].items())
-        return f'{gone:,} of {total:,} files are missing' if gone else ''
-
-    def extras(self, pipeline: Pipeline) -> dict[str, Any]:
-        """Return what the manifest holds of this stage besides.
-
-        Args:
-            pipeline: The pipeline.
-        """
-        return {}
-
-    def amount(self, pipeline: Pipeline) -> str:
-        """Return how much there is to do in words, '' where that is not known.
-
-        Args:
-            pipeline: The pipeline.
-        """
-        total = self.total(pipeline)
+    def amount(self) -> str:
+        """Return how much there is to do in words, '' where that is not known."""
+        total = self.progress()[1]
         return '' if total is None else f'{total:,} {self.unit}'
+
+    def notes(self) -> list[str]:
+        """Return sentences for the report, once the stage is finished."""
+        return []

@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from mmwsss.engine.launch import UsageError, load_config
+from mmwsss.utils import atomic_write
 
 from .digests import plain
 
@@ -26,6 +27,8 @@ TRAINING = (
 # where data lie and how many processes read them changes no result; what the data are is told
 # by a digest of their own
 PLACES = ('data_root', 'ann_file', 'image_labels', 'data_prefix')
+# by the words of a command line
+TOLD = ('work_dir', 'launcher')
 READING = ('num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor')
 
 
@@ -65,35 +68,20 @@ def flat_options(options: Mapping[str, Any], prefix: str = '') -> dict[str, Any]
     return flat
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        inner = ','.join(_text(item) for item in value)
-        return f'({inner})' if isinstance(value, tuple) else f'[{inner}]'
-    return str(value)
-
-
-def option_words(options: Mapping[str, Any]) -> list[str]:
-    """Return ``--cfg-options`` with words that the tools understand as these values.
+def write_config(cfg: Config, path: Path) -> None:
+    """Write a complete config, from which a tool starts.
 
     Args:
-        options: By dotted key.
+        cfg: The config; what the tool is told otherwise, such as ``work_dir``, is left out.
+        path: The file.
 
     Raises:
-        UsageError: a value cannot be written as a word.
-
-    Example:
-        >>> option_words({'train_cfg.max_iters': 4, 'model.test_cfg.crf': None})
-        ['--cfg-options', 'train_cfg.max_iters=4', 'model.test_cfg.crf=None']
+        OSError: it cannot be written.
     """
-    for key, value in options.items():
-        if DictAction._parse_iterable(_text(value)) != value:
-            raise UsageError(
-                f'{key}={value!r} cannot be handed to a tool as one of its --cfg-options, which '
-                'drop blanks and split at commas: choose another value, or write it into the '
-                'config.'
-            )
-    words = [f'{key}={_text(value)}' for key, value in options.items()]
-    return ['--cfg-options', *words] if words else []
+    content = {key: value for key, value in cfg.to_dict().items() if key not in TOLD}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path, 'w') as file:
+        file.write(Config(content).pretty_text)
 
 
 def load_tool_config(path: str, options: Mapping[str, Any]) -> Config:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from mmwsss.utils import atomic_write
@@ -11,7 +13,6 @@ from mmwsss.utils import atomic_write
 NOTE = 'last_checkpoint'
 SAVED = re.compile(r'(?:iter|epoch)_(\d+)')
 TAIL = 1 << 14
-ITERATION = re.compile(r'Iter\(train\) +\[ *(\d+)/\d+\]|Epoch\(train\) +\[(\d+)\]\[ *(\d+)/(\d+)\]')
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
@@ -51,20 +52,21 @@ def mend_note(folder: Path) -> None:
             file.write(str(latest))
 
 
-def iterations_done(log: Path) -> int:
-    """Return the number of the last iteration in a log, 0 where there is none.
+def iterations_done(folder: Path) -> int:
+    """Return the number of the last iteration in MMEngine's file of scalars, 0 where there is none.
 
     Args:
-        log: What the training printed.
+        folder: Of the training, with the scalars of each start in ``{time}/vis_data``.
     """
-    try:
-        with open(log, 'rb') as file:
+    for path in sorted(folder.glob('*/vis_data/scalars.json'), reverse=True):
+        with open(path, 'rb') as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
-            text = file.read().decode(errors='replace')
-    except FileNotFoundError:
-        return 0
-    found = 0
-    for match in ITERATION.finditer(text):
-        iteration, epoch, step, steps = (int(group or 0) for group in match.groups())
-        found = iteration or (epoch - 1) * steps + step
-    return found
+            lines = file.read().decode(errors='replace').splitlines()
+        for line in reversed(lines):
+            # the first or the last line may be a part of one
+            with suppress(ValueError):
+                entry = json.loads(line)
+                # validation counts in its own way
+                if isinstance(entry, dict) and 'loss' in entry:
+                    return entry['step']
+    return 0

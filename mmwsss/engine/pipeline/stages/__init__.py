@@ -1,14 +1,7 @@
 """The stages of a pipeline, each in ``STAGES`` by its name."""
 
-from .draw_emblems import DrawEmblems
-from .file_stage import FileStage
-from .make_affinity_labels import MakeAffinityLabels
-from .make_cams import MakeCAMs
-from .make_pseudo_masks import MakePseudoMasks
-from .make_walks import MakeWalks
-from .model_stage import ModelStage
-from .refine_maps import RefineMaps
-from .test import Test
+from .files import DrawEmblems, FileStage, MakeAffinityLabels, MakePseudoMasks, RefineMaps
+from .models import MakeCAMs, MakeWalks, ModelStage, Test
 from .train import Train
 
 __all__ = [

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmengine.config import Config
 
 from mmwsss.engine.launch import UsageError
 
 from ..data import weight_digests
-from ..registry import STAGES
 from ..schedules import ITERATIONS, schedule_options
 from ..sources import source_options
-from ..stage import RANKS, Command, Stage
+from ..stage import RANKS, STAGES, Command, Stage
 from ..tool_configs import (
     data_root_options,
     find_config,
     flat_options,
-    option_words,
     training_part,
 )
 from ..trainings import iterations_done, latest_checkpoint, mend_note
-
-if TYPE_CHECKING:
-    from ..pipeline import Pipeline
 
 # whose images the labels and masks are of that a model is trained on
 SPLIT = 'train'
@@ -73,218 +67,160 @@ class Train(Stage):
         takes = dict.fromkeys(self.weights, ['checkpoint'])
         self.takes = {**self.takes, **takes}  # type: ignore[misc]
         sources = dict(pretrained=pretrained, labels=labels, masks=masks, **self.weights)
-        super().__init__(name, title=title, sources=sources)
+        super().__init__(name, title=title or f'training of {Path(config).stem}', sources=sources)
 
-    def describe(self) -> str:
-        """Return what the stage is."""
-        return f'training of {Path(self.config).stem}'
-
-    def check(self, pipeline: Pipeline) -> None:
+    def check(self) -> None:
         """Refuse settings that cannot work.
-
-        Args:
-            pipeline: The pipeline.
 
         Raises:
             UsageError: see :meth:`Stage.check`; the config is missing or wrong.
         """
-        super().check(pipeline)
+        super().check()
         for key in ('labels', 'masks'):
-            if key in self.sources and SPLIT not in pipeline.source(self, key).splits:
+            if key in self.sources and SPLIT not in self.source(key).splits:
                 raise UsageError(
                     f'stage {self.name}: {self.sources[key]} makes nothing of split {SPLIT!r}, '
                     'which a model is trained on: add it to its splits.'
                 )
 
-    def model_options(self, pipeline: Pipeline, loader: str) -> tuple[str, dict[str, Any]]:
+    def model_options(self, loader: str) -> tuple[str, dict[str, Any]]:
         """Return the config and the overrides that all who use the model need.
 
         Args:
-            pipeline: The pipeline.
             loader: ``train_dataloader`` or ``test_dataloader``, that they read images with.
 
         Raises:
             UsageError: the config is missing or wrong.
         """
-        path = find_config(self.config, pipeline.tools)
-        cfg = pipeline.tool_config(path, self.options)
-        places = data_root_options(cfg, loader, pipeline.data_root)
-        return path, {**places, **self._schedule_options(pipeline, path), **self.options}
+        path = find_config(self.config, self.pipeline.tools)
+        cfg = self.pipeline.tool_config(path, self.options)
+        places = data_root_options(cfg, loader, self.pipeline.data_root)
+        return path, {**places, **self._schedule_options(path), **self.options}
 
-    def _schedule_options(self, pipeline: Pipeline, path: str) -> dict[str, Any]:
+    def _schedule_options(self, path: str) -> dict[str, Any]:
         """Return the overrides that move the schedule, where the options set the iterations."""
         if ITERATIONS not in self.options:
             return {}
         rest = {key: value for key, value in self.options.items() if key != ITERATIONS}
-        cfg = pipeline.tool_config(path, rest)
+        cfg = self.pipeline.tool_config(path, rest)
         counted = 'max_iters' in cfg.train_cfg
         return schedule_options(cfg, self.options[ITERATIONS]) if counted else {}
 
-    def training(
-        self, pipeline: Pipeline, place: Callable[[str], str]
-    ) -> tuple[str, dict[str, Any], Config]:
-        """Return the path of the config, the overrides of the training, and the result.
+    def training(self, place: Callable[[str], str] | None = None, **options: Any) -> Config:
+        """Return the config of the training with all overrides.
 
         Args:
-            pipeline: The pipeline.
-            place: Gives where that is which a parameter names.
+            place: Gives where that is which a parameter names (the name of the stage).
+            **options: Further overrides, by dotted key.
 
         Raises:
             UsageError: the config is missing or wrong, or has no place for what a stage makes.
         """
         try:
-            path, options = self.model_options(pipeline, 'train_dataloader')
-            cfg = pipeline.tool_config(path, options)
-            for parameter in self.sources:
-                options.update(source_options(cfg, parameter, place(parameter)))
-            return path, options, pipeline.tool_config(path, options)
+            path, changes = self.model_options('train_dataloader')
+            cfg = self.pipeline.tool_config(path, changes)
+            for parameter, name in self.sources.items():
+                where = name if place is None else place(parameter)
+                changes.update(source_options(cfg, parameter, where))
+            return self.pipeline.tool_config(path, {**changes, **options})
         except UsageError as error:
             raise UsageError(f'stage {self.name}: {error}') from error
 
-    def settings(self, pipeline: Pipeline) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """Return all that decides the weights.
-
-        Args:
-            pipeline: The pipeline.
 
         Raises:
             UsageError: the config, weights that it starts from, or data are missing.
         """
-        _, _, cfg = self.training(pipeline, lambda parameter: self.sources[parameter])
-        settings = dict(super().settings(pipeline), config=training_part(cfg), seed=pipeline.seed)
+        cfg = self.training()
+        sections = dict(super().fingerprint(), config=training_part(cfg), seed=self.pipeline.seed)
         try:
             known = [
                 name for key, name in self.sources.items() if self.takes[key] == ['checkpoint']
             ]
-            settings['weights'] = weight_digests(cfg.model, known)
-            if not pipeline.makes_data:
+            sections['weights'] = weight_digests(cfg.model, known)
+            if not self.pipeline.makes_data:
                 dataset = cfg.train_dataloader.dataset
-                settings['data'] = dict(train=pipeline.images(dataset, masks=True).digest)
+                sections['data'] = dict(train=self.pipeline.images(dataset, masks=True).digest)
         except UsageError as error:
             raise UsageError(f'stage {self.name}: {error}') from error
-        return settings
+        return sections
 
-    def shares(self, pipeline: Pipeline) -> tuple[int, int]:
+    def shares(self) -> tuple[int, int]:
         """Return how many processes train, and the images of a batch that each takes.
 
         They are the most that share the batch of the config evenly: two of four for ten images.
 
-        Args:
-            pipeline: The pipeline.
-
         Raises:
             UsageError: the config is missing or wrong, or its batch has no image.
         """
-        _, _, cfg = self.training(pipeline, lambda parameter: self.sources[parameter])
-        batch = cfg.train_dataloader.get('batch_size', 1)
+        batch = self.training().train_dataloader.get('batch_size', 1)
         if not isinstance(batch, int) or batch < 1:
             raise UsageError(
                 f'stage {self.name}: train_dataloader.batch_size must be a whole number of at '
                 f'least 1, got {batch!r}.'
             )
-        processes = min(pipeline.processes, batch)
+        processes = min(self.pipeline.processes, batch)
         while batch % processes:
             processes -= 1
         return processes, batch // processes
 
-    def prepare(self, pipeline: Pipeline) -> None:
-        """Set right which checkpoint the training goes on from.
+    def prepare(self) -> None:
+        """Set right which checkpoint the training goes on from."""
+        mend_note(self.folder)
 
-        Args:
-            pipeline: The pipeline.
-        """
-        mend_note(pipeline.folder(self.name))
-
-    def checkpoint(self, pipeline: Pipeline) -> Path:
-        """Return the latest checkpoint, or where the last one will be if there is none yet.
-
-        Args:
-            pipeline: The pipeline.
-        """
-        folder = pipeline.folder(self.name)
-        loop = self._loop(pipeline)
+    def checkpoint(self) -> Path:
+        """Return the latest checkpoint, or where the last one will be if there is none yet."""
+        loop = self._loop()
         last = f'iter_{loop["max_iters"]}' if 'max_iters' in loop else f'epoch_{loop["max_epochs"]}'
-        return latest_checkpoint(folder) or folder / f'{last}.pth'
+        return latest_checkpoint(self.folder) or self.folder / f'{last}.pth'
 
-    def _loop(self, pipeline: Pipeline) -> Mapping[str, Any]:
-        return pipeline.tool_config(*self.model_options(pipeline, 'train_dataloader')).train_cfg
+    def _loop(self) -> Mapping[str, Any]:
+        return self.pipeline.tool_config(*self.model_options('train_dataloader')).train_cfg
 
-    def commands(self, pipeline: Pipeline) -> list[Command]:
+    def commands(self) -> list[Command]:
         """Return the one command.
-
-        Args:
-            pipeline: The pipeline.
 
         Raises:
             UsageError: see :meth:`training`.
         """
-        path, options, _ = self.training(pipeline, partial(self._place, pipeline))
-        options['randomness.seed'] = pipeline.seed
-        processes, batch = self.shares(pipeline)
+        options = {'randomness.seed': self.pipeline.seed}
+        processes, batch = self.shares()
         if processes > 1:
             options['train_dataloader.batch_size'] = batch
-        words = [path, '--work-dir', str(pipeline.folder(self.name)), '--resume']
-        return [Command('train.py', (*words, *option_words(options)), RANKS, processes)]
+        words = (str(self.folder / f'{self.name}.py'), '--work-dir', str(self.folder), '--resume')
+        config = self.training(self._place, **options)
+        return [Command('train.py', words, RANKS, processes, config)]
 
-    def _place(self, pipeline: Pipeline, parameter: str) -> str:
-        source = pipeline.source(self, parameter)
+    def _place(self, parameter: str) -> str:
+        source = self.source(parameter)
         if source.makes == 'checkpoint':
-            return str(source.checkpoint(pipeline))
-        return str(pipeline.folder(source.name) / SPLIT)
+            return str(source.checkpoint())
+        return str(source.folder / SPLIT)
 
-    def total(self, pipeline: Pipeline) -> int | None:
-        """Return the number of iterations, None where epochs are counted.
-
-        Args:
-            pipeline: The pipeline.
-        """
-        return self._loop(pipeline).get('max_iters')
-
-    def done(self, pipeline: Pipeline) -> int:
-        """Return the number of the last iteration that was logged.
-
-        Args:
-            pipeline: The pipeline.
-        """
-        return iterations_done(pipeline.log(self.name))
-
-    def amount(self, pipeline: Pipeline) -> str:
-        """Return the iterations or epochs in words, and on how many processes if not on all.
-
-        Args:
-            pipeline: The pipeline.
-        """
-        loop = self._loop(pipeline)
-        length = super().amount(pipeline) or f'{loop.get("max_epochs")} epochs'
-        processes, batch = self.shares(pipeline)
-        if processes == pipeline.processes:
-            return length
-        of = f'{processes} of {pipeline.processes}'
-        return f'{length} of {batch * processes} images, on {of} processes'
-
-    def lacking(self, pipeline: Pipeline, manifest: Mapping[str, Any]) -> str:
-        """Say that the checkpoint of a finished training is no longer there, '' if it is.
-
-        Args:
-            pipeline: The pipeline.
-            manifest: Of the finished stage.
-        """
-        name = manifest['checkpoint']
-        return '' if (pipeline.folder(self.name) / name).is_file() else f'{name} is missing'
-
-    def extras(self, pipeline: Pipeline) -> dict[str, Any]:
-        """Return the name of the checkpoint.
-
-        Args:
-            pipeline: The pipeline.
+    def outputs(self) -> dict[str, Any]:
+        """Return the name of the ``checkpoint``; there are no files of images.
 
         Raises:
             UsageError: there is none.
         """
-        path = latest_checkpoint(pipeline.folder(self.name))
+        path = latest_checkpoint(self.folder)
         if path is None:
             raise UsageError(
-                f'stage {self.name}: the training left no checkpoint in '
-                f'{pipeline.folder(self.name)}: set default_hooks.checkpoint in {self.config}.'
+                f'stage {self.name}: the training left no checkpoint in {self.folder}: set '
+                f'default_hooks.checkpoint in {self.config}.'
             )
-        return dict(checkpoint=path.name)
+        return dict(files={}, checkpoint=path.name)
+
+    def progress(self) -> tuple[int, int | None]:
+        """Return the last iteration that was logged, and the number of all unless epochs count."""
+        return iterations_done(self.folder), self._loop().get('max_iters')
+
+    def amount(self) -> str:
+        """Return the iterations or epochs in words, and on how many processes if not on all."""
+        length = super().amount() or f'{self._loop().get("max_epochs")} epochs'
+        processes, batch = self.shares()
+        there = self.pipeline.processes
+        if processes == there:
+            return length
+        return f'{length} of {batch * processes} images, on {processes} of {there} processes'
