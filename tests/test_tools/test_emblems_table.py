@@ -125,7 +125,10 @@ def test_data_that_cannot_be_drawn_end_it(toys, capsys):
     (toys.TOOLS / toys.DRAW).write_text("import sys; sys.exit('make_emblems.py: no room.')")
     with pytest.raises(SystemExit):
         run(toys)
-    assert capsys.readouterr().err == 'emblems_table.py: Emblems cannot be drawn: make_emblems.py: no room.\n'
+    assert (
+        capsys.readouterr().err
+        == 'emblems_table.py: Emblems cannot be drawn: make_emblems.py: no room.\n'
+    )
     assert not Path('tools/runs').exists()
 
 
