@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from mmwsss.engine.pipeline import STAGES, Command, Pipeline, Stage
 from mmwsss.evaluation import write_cam_file
+from mmwsss.pipeline import STAGES, Command, Pipeline, Stage
 from tests.weak_data import save_image, save_mask
 
 NAMES = ('a', 'b', 'c', 'd')

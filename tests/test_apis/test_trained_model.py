@@ -7,7 +7,7 @@ import pytest
 from mmengine.config import Config
 
 from mmwsss.apis.trained_model import find_classes, find_trained_model, read_model_config
-from mmwsss.engine.launch import UsageError
+from mmwsss.errors import UsageError
 from tests.tiny_models import CLASSES, save_pipeline
 
 STAGES = ('cam', 'affinity', 'segmentation')

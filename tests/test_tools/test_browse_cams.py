@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmwsss.cli.launch import run_tool
 from mmwsss.datasets.class_palettes import write_mask_file
 from mmwsss.datasets.palette import voc_palette
-from mmwsss.engine.launch import run_tool
-from mmwsss.engine.pipeline.results import write_results
 from mmwsss.evaluation import write_cam_file
+from mmwsss.pipeline.results import write_results
 from mmwsss.visualization.cam_rows import image_iou
 from tests.loading import load_file
 from tests.test_visualization.test_report import Page

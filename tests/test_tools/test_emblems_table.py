@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmwsss.engine.emblems_table import BUDGET, COLUMNS, ROWS, SIZES, put_between
-from mmwsss.engine.launch import run_tool
-from mmwsss.engine.pipeline import read_pipeline
-from mmwsss.engine.training_budget import budget_options
+from mmwsss.cli.launch import run_tool
+from mmwsss.pipeline import read_pipeline
+from mmwsss.pipeline.budget import budget_options
+from mmwsss.pipeline.emblems_table import BUDGET, COLUMNS, ROWS, SIZES, put_between
 from tests.loading import ROOT, load_file
 
 TOOL = 'tools/analysis_tools/emblems_table.py'

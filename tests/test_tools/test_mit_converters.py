@@ -12,7 +12,7 @@ from mmengine.runner.checkpoint import load_checkpoint
 from mmseg.models import MixVisionTransformer
 from mmseg.registry import MODELS
 
-from mmwsss.engine.launch import run_tool
+from mmwsss.cli.launch import run_tool
 from mmwsss.models.converters import (
     afa_shapes,
     is_mit_classifier,

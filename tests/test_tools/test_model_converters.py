@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import load_checkpoint
 from mmseg.registry import MODELS
 
-from mmwsss.engine.launch import run_tool
+from mmwsss.cli.launch import run_tool
 from mmwsss.models import ResNet38d
 from mmwsss.models.converters import (
     ConversionError,

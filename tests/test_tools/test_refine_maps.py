@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from mmwsss.engine.pipeline.stages import RefineMaps
 from mmwsss.evaluation import read_cam_file, write_cam_file
 from mmwsss.evaluation.cam_images import read_image_and_cams
 from mmwsss.models.refiners import PAR
+from mmwsss.pipeline.stages import RefineMaps
 from tests.cam_folder import CLASSES, HARMS, copy_cam_folder, draw_cam_folder
 from tests.loading import load_file
 

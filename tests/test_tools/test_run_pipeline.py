@@ -19,13 +19,14 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
+from mmwsss.cli.launch import run_tool
 from mmwsss.datasets import make_emblems
 from mmwsss.datasets.emblems import EmblemsSettings
-from mmwsss.engine.launch import UsageError, run_tool
-from mmwsss.engine.pipeline import STAGES, run_pipeline
-from mmwsss.engine.pipeline.locks import locked
-from mmwsss.engine.pipeline.world import World, join_world
+from mmwsss.errors import UsageError
 from mmwsss.evaluation import write_cam_file
+from mmwsss.pipeline import STAGES, run_pipeline
+from mmwsss.pipeline.locks import locked
+from mmwsss.pipeline.world import World, join_world
 from tests.loading import load_file
 from tests.toy_pipeline import NAMES, make_pipeline, make_toys, register, toy_config, unregister
 from tests.weak_data import save_text
@@ -146,7 +147,7 @@ def test_options(tool, config, work, capsys):
 
 
 OWN_STAGE = """
-from mmwsss.engine.pipeline import STAGES, Command, Stage
+from mmwsss.pipeline import STAGES, Command, Stage
 
 
 @STAGES.register_module()
@@ -284,7 +285,7 @@ def test_tools_of_a_killed_run_are_waited_for(work, tmp_path, monkeypatch, patie
     file = os.open(work / '.lock', os.O_RDWR)
     fcntl.flock(file, fcntl.LOCK_EX)
     threading.Timer(0.3, os.close, [file]).start()
-    monkeypatch.setattr('mmwsss.engine.pipeline.locks.PATIENCE', patience)
+    monkeypatch.setattr('mmwsss.pipeline.locks.PATIENCE', patience)
     expected = nullcontext() if works else pytest.raises(UsageError, match=f'process {gone} on')
     with expected, locked(work):
         assert (work / '.lock').read_text().endswith(f' {os.getpid()}')

@@ -12,7 +12,7 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from mmwsss.engine import launch
+from mmwsss.cli import launch
 from tests.loading import load_file
 from tests.weak_data import make_image, save_image, save_mask, save_text
 

@@ -10,7 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.cli.launch import run_tool
+from mmwsss.errors import UsageError
 from mmwsss.utils import shown
 
 import numpy as np

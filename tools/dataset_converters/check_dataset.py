@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mmwsss.cli.launch import load_config, run_tool
 from mmwsss.datasets import (
     ImageEntry,
     ImageLevelDataset,
@@ -30,7 +31,7 @@ from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.folder_files import FolderFiles, list_folder
 from mmwsss.datasets.image_names import ImageNames
 from mmwsss.datasets.label_readers import instance_file_names, is_instances, load_json
-from mmwsss.engine.launch import UsageError, load_config, run_tool
+from mmwsss.errors import UsageError
 from mmwsss.utils import number, shown
 from mmwsss.utils.progress import track
 

@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mmwsss.cli.broken_entries import add_skip_option, end_with
+from mmwsss.cli.launch import run_tool
 from mmwsss.datasets import LabelFileError, MaskError, image_id
 from mmwsss.datasets.class_palettes import read_classes
 from mmwsss.datasets.coco_masks import Instance, MaskTask, write_mask
 from mmwsss.datasets.label_readers import fields_of, is_instances
 from mmwsss.datasets.label_readers.common import parse_json
-from mmwsss.engine.broken_entries import add_skip_option, end_with
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.errors import UsageError
 from mmwsss.utils import remove_stale, short_list, user_sentence
 from mmwsss.utils.progress import track
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mmwsss.engine.converter_tools import (
+from mmwsss.cli.converter_tools import (
     class_meta,
     convert_checkpoint,
     converter_parser,
     dataset_name,
 )
-from mmwsss.engine.launch import run_tool
+from mmwsss.cli.launch import run_tool
 from mmwsss.models.converters import (
     afa_shapes,
     convert_weights,

@@ -6,13 +6,13 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from mmwsss.engine.converter_tools import (
+from mmwsss.cli.converter_tools import (
     class_meta,
     convert_checkpoint,
     converter_parser,
     dataset_name,
 )
-from mmwsss.engine.launch import run_tool
+from mmwsss.cli.launch import run_tool
 from mmwsss.models.converters import (
     caae_settings,
     caae_shapes,

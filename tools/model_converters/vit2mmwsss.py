@@ -6,8 +6,9 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.cli.converter_tools import convert_checkpoint, converter_parser
+from mmwsss.cli.launch import run_tool
+from mmwsss.errors import UsageError
 from mmwsss.models.converters import read_token_vit, save_weights
 
 
