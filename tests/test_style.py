@@ -113,6 +113,16 @@ def test_no_module_imports_a_private_name_of_another():
     assert not found
 
 
+def test_only_what_tools_share_takes_their_arguments():
+    found = [
+        short(path)
+        for path in CODE
+        if short(path).startswith('mmwsss/') and not short(path).startswith('mmwsss/cli/')
+        if 'Namespace' in path.read_text()
+    ]
+    assert not found
+
+
 def test_compiled_operators_and_mmpretrain_are_not_imported():
     found = []
     for path in CODE:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmwsss.cli import first_weights
 from mmwsss.cli.first_weights import (
     require_weights,
     settle_weights,
@@ -11,7 +12,6 @@ from mmwsss.cli.first_weights import (
     without_weights,
 )
 from mmwsss.compat import CheckpointError
-from mmwsss.engine import first_weights
 from mmwsss.models import pretrained
 
 pytestmark = pytest.mark.stack

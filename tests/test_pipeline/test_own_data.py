@@ -22,6 +22,7 @@ from mmwsss.pipeline.photographs.folder import check_folder
 from mmwsss.pipeline.photographs.images import fit_images
 from mmwsss.pipeline.photographs.pipeline import own_pipeline
 from mmwsss.pipeline.photographs.schedule import MIN_ITERS, set_schedule
+from mmwsss.pipeline.tool_configs import write_config
 from tests.leftovers import forget_runs
 from tests.loading import load_file
 from tests.weak_data import make_image, save_image, save_mask, save_text
@@ -590,14 +591,16 @@ def run_test(folder, stage, *words):
 def test_a_folder_is_trained_on_and_new_pictures_are_segmented(folder, monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
     work = folder / 'work'
-    own(folder)
+    pipeline = Pipeline(own(folder), work, TOOLS)
     for path in (work / 'images_144').iterdir():
         with Image.open(path) as image:
             mask = np.zeros(image.size[::-1], np.uint8)
         mask[:10], mask[10:20] = 255, 2
         save_mask(work / f'masks/train/{path.stem}.png', mask)
     for stage in ('cam', 'segmentation'):
-        run('train', work / f'configs/{stage}.py', '--work-dir', work / stage)
+        (command,) = pipeline.stages[stage].commands()
+        write_config(command.config, Path(command.words[0]))
+        run('train', *command.words)
     save_image(folder / 'new/sub/x.png', make_image([1], (300, 200), 0)[0])
     save_image(folder / 'new/y.jpg', make_image([2], (30, 40), 1)[0])
     run_test(folder, 'segmentation', '--show-dir', folder / 'painted')
