@@ -119,7 +119,8 @@ def measure_bound(args: argparse.Namespace, work: Path, seed: int) -> float:
     options = [f'train_dataloader.dataset.data_prefix.seg_map_path={source}']
     options.append(f'randomness.seed={seed}')
     words = ['--work-dir', folder, '--resume', '--cfg-options', *options]
-    call('train.py', work / 'configs/segmentation.py', *words)
+    # the config that was run, with the first weights
+    call('train.py', work / 'segmentation/segmentation.py', *words)
     call('infer.py', Path(args.val) / 'images', '--work-dir', folder, '--out-dir', out / 'bound')
     masks = Path(args.val) / 'masks'
     found = out / 'bound/masks'
