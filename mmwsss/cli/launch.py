@@ -198,14 +198,14 @@ def merge_options(
 
 
 def read_config(
-    path: str, options: Mapping[str, Any] | None = None, known: Collection[str] | None = ()
+    path: str, options: Mapping[str, Any] | None = None, known: Collection[str] = ()
 ) -> Config:
     """Read a config with overrides.
 
     Args:
         path: The file.
         options: By dotted key.
-        known: Names of the first level, where it is no config of MMEngine; None: any.
+        known: Names of the first level, where it is no config of MMEngine.
 
     Raises:
         UsageError: the file is missing or wrong, or an option does not fit it.
@@ -213,9 +213,9 @@ def read_config(
     if not Path(path).is_file():
         raise UsageError(f'There is no config {shown(path)}; check the path.')
     cfg = _read_config(path)
-    if known is not None and (problem := mistyped_names(cfg, known)):
+    if problem := mistyped_names(cfg, known):
         raise UsageError(f'The config {path} cannot be used: {problem}; correct the name.')
-    merge_options(cfg, options or {}, path, known or ())
+    merge_options(cfg, options or {}, path, known)
     return cfg
 
 
