@@ -185,6 +185,17 @@ def _say_sizes(
     return height, width
 
 
+def _stages(template: Config) -> dict[str, Any]:
+    """Return the stages of a template but those that make its data."""
+    stages = template.to_dict().get('stages', {})
+    return {name: stage for name, stage in stages.items() if stage['type'] not in DATA_STAGES}
+
+
+def _split(data: OwnData) -> dict[str, Any]:
+    masks = {} if data.masks is None else dict(masks=data.masks, names=data.masked)
+    return dict(split=data.photographs, images=data.images, **masks)
+
+
 def own_pipeline(
     template: Config,
     *,
@@ -218,11 +229,7 @@ def own_pipeline(
         UsageError: something is wrong with the photographs, the tags, the masks or the template.
     """
     work_dir = str(Path(work_dir))
-    stages = {
-        name: stage
-        for name, stage in template.to_dict().get('stages', {}).items()
-        if stage['type'] not in DATA_STAGES
-    }
+    stages = _stages(template)
     final = final_model(stages)
     folder = check_folder(
         images, labels, masks=masks, classes=classes, work_dir=work_dir, workers=workers, say=say
@@ -246,15 +253,12 @@ def own_pipeline(
     data = _describe(folder, entries, size, work_dir)
     writer = _Writer(data, work_dir, final, tools)
     own_stages = {name: writer.stage(name, stage) for name, stage in stages.items()}
-    split = dict(split=data.photographs, images=data.images)
-    if data.masks is not None:
-        split.update(masks=data.masks, names=data.masked)
     return Config(
         dict(
             title=f'{template.get("title") or "Pipeline"}: {len(entries)} photographs of {images}',
             classes=list(folder.classes),
             seed=template.get('seed', 0),
-            splits={SPLIT: split},
+            splits={SPLIT: _split(data)},
             stages=own_stages,
             notes=list(folder.notes),
             apply=apply_command(work_dir, tools),
