@@ -13,7 +13,7 @@ from mmwsss.apis.wsss_inferencer import DTYPES
 from mmwsss.cli.broken_entries import add_skip_option, end_with
 from mmwsss.cli.launch import run_tool
 from mmwsss.datasets.class_names import class_names
-from mmwsss.datasets.tag_names import read_tag_names
+from mmwsss.datasets.image_labels import read_tag_names
 from mmwsss.errors import UsageError
 from mmwsss.utils import number, short_list
 

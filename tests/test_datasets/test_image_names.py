@@ -19,7 +19,7 @@ from mmwsss.apis.pictures import find_pictures
 from mmwsss.cli.cam_tasks import find_images
 from mmwsss.cli.evaluate_folders import evaluate_masks
 from mmwsss.datasets import ImageLevelFolderDataset, PseudoMaskDataset, image_id, read_image_labels
-from mmwsss.datasets.check_labels import collect_labels
+from mmwsss.datasets.image_labels import collect_labels
 from mmwsss.datasets.image_names import ImageNameError, ImageNames, image_name
 from mmwsss.pipeline.photographs.folder import list_photographs
 from mmwsss.pipeline.photographs.images import fit_images
