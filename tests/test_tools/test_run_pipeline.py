@@ -168,7 +168,7 @@ def test_stage_of_ones_own(tool, toys, work, tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(tmp_path)
     cfg = toy_config(toys)
     cfg.custom_imports = dict(imports=['own_stages'], allow_failed_imports=False)
-    cfg.stages.copy = dict(type='CopyOne', source='last')
+    cfg.stages['copy'] = dict(type='CopyOne', source='last')
     path = save_text(tmp_path / 'own.py', cfg.pretty_text)
     try:
         call(tool, path, '--work-dir', work, '--workers', '1')
