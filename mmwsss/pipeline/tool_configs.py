@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from pprint import pformat
 from typing import Any
 
 from mmengine.config import Config
@@ -67,6 +68,20 @@ def flat_options(options: Mapping[str, Any], prefix: str = '') -> dict[str, Any]
     return flat
 
 
+def config_text(content: Mapping[str, Any]) -> str:
+    """Return a config as Python, in its order, which MMEngine's ``pretty_text`` does not keep.
+
+    Args:
+        content: Plain dicts, lists, tuples and values.
+
+    Example:
+        >>> config_text(dict(b=dict(z=(1, None), a='x')))
+        "b = {'z': (1, None), 'a': 'x'}\\n"
+    """
+    values = {key: pformat(value, width=100, sort_dicts=False) for key, value in content.items()}
+    return ''.join(f'{key} = {value}\n' for key, value in values.items())
+
+
 def write_config(cfg: Config, path: Path) -> None:
     """Write a complete config, from which a tool starts.
 
@@ -80,7 +95,7 @@ def write_config(cfg: Config, path: Path) -> None:
     content = {key: value for key, value in cfg.to_dict().items() if key not in TOLD}
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path, 'w') as file:
-        file.write(Config(content).pretty_text)
+        file.write(config_text(content))
 
 
 def find_dicts(value: Any, key: str, prefix: str = '') -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -26,6 +26,7 @@ from mmwsss.errors import UsageError
 from mmwsss.evaluation import write_cam_file
 from mmwsss.pipeline import STAGES, run_pipeline
 from mmwsss.pipeline.locks import locked
+from mmwsss.pipeline.tool_configs import config_text
 from mmwsss.pipeline.world import World, join_world
 from tests.loading import load_file
 from tests.toy_pipeline import NAMES, make_pipeline, make_toys, register, toy_config, unregister
@@ -65,7 +66,7 @@ def config(toys, tmp_path):
 
     def config(**changes):
         path = tmp_path / 'toys.py'
-        path.write_text(f'"""Toys."""\n{toy_config(toys, **changes).pretty_text}')
+        path.write_text(f'"""Toys."""\n{config_text(toy_config(toys, **changes).to_dict())}')
         return str(path)
 
     return config
@@ -169,7 +170,7 @@ def test_stage_of_ones_own(tool, toys, work, tmp_path, monkeypatch, capsys):
     cfg = toy_config(toys)
     cfg.custom_imports = dict(imports=['own_stages'], allow_failed_imports=False)
     cfg.stages['copy'] = dict(type='CopyOne', source='last')
-    path = save_text(tmp_path / 'own.py', cfg.pretty_text)
+    path = save_text(tmp_path / 'own.py', config_text(cfg.to_dict()))
     try:
         call(tool, path, '--work-dir', work, '--workers', '1')
         call(tool, path, '--work-dir', work, '--workers', '1')

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from mmwsss.cli import launch
+from mmwsss.pipeline.tool_configs import config_text
 from tests.loading import load_file
 from tests.weak_data import make_image, save_image, save_mask, save_text
 
@@ -57,7 +58,8 @@ def short_template(path):
     cfg.stages = {name: cfg.stages[name] for name in cfg.stages if name in kept}
     cfg.stages.seam_maps.model = 'cam'
     cfg.stages.masks.cams = 'seam_maps'
-    save_text(path, cfg.dump())
+    # the order of the stages counts
+    save_text(path, config_text(cfg.to_dict()))
     return path
 
 
