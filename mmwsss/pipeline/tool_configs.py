@@ -75,8 +75,8 @@ def config_text(content: Mapping[str, Any]) -> str:
         content: Plain dicts, lists, tuples and values.
 
     Example:
-        >>> config_text(dict(b=dict(z=(1, None), a='x')))
-        "b = {'z': (1, None), 'a': 'x'}\\n"
+        >>> print(config_text(dict(b=dict(z=(1, None), a='x'))), end='')
+        b = {'z': (1, None), 'a': 'x'}
     """
     values = {key: pformat(value, width=100, sort_dicts=False) for key, value in content.items()}
     return ''.join(f'{key} = {value}\n' for key, value in values.items())
