@@ -45,11 +45,12 @@ test: env  ## run the test suite
 coverage: env  ## run the test suite, which has to cover 90 % of the package
 	"$(PY)" -m pytest -q $(PARALLEL) --cov=mmwsss --cov-report=term:skip-covered --cov-fail-under=90
 
-lint: env-lint  ## check style, spelling and types
+lint: env-lint  ## check style, spelling, types and imports
 	"$(PY)" -m ruff check .
 	"$(PY)" -m ruff format --check .
 	"$(PY)" -m codespell_lib .
 	"$(PY)" -m mypy $(CHECKED)
+	"$(VENV)/bin/lint-imports"
 
 docs: env-docs  ## build the documentation into docs/_build/html
 	"$(PY)" -m sphinx -W --keep-going -q -b html docs docs/_build/html

@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 
-from mmwsss.engine.launch import run_tool
+from mmwsss.cli.launch import run_tool
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,7 +12,7 @@ from mmseg.structures import SegDataSample
 
 pytestmark = pytest.mark.stack
 CONFIGS = Path(__file__).parents[1] / 'configs'
-# those of pipelines have no model: tests/test_engine/test_pipeline_configs.py
+# those of pipelines have no model: tests/test_pipeline/test_pipeline_configs.py
 FOUND = sorted(p for p in CONFIGS.rglob('*.py') if not {'_base_', 'pipelines'} & set(p.parts))
 NAMES = [str(p.relative_to(CONFIGS)) for p in FOUND]
 PROMISED = {

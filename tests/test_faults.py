@@ -24,11 +24,11 @@ from PIL import Image, PngImagePlugin
 from mmwsss.apis.painting import paint_cams
 from mmwsss.apis.picture_errors import PictureError, naming
 from mmwsss.apis.pictures import Picture
+from mmwsss.cli.launch import run_tool
 from mmwsss.compat import CheckpointError
 from mmwsss.datasets import ImageFileError, MaskError, read_mask
 from mmwsss.datasets.class_palettes import write_mask_file
 from mmwsss.datasets.transforms import decode_image
-from mmwsss.engine.launch import run_tool
 from mmwsss.evaluation import write_cam_file
 from mmwsss.utils import atomic_write, user_sentence
 from mmwsss.visualization.encoding import encode_picture
@@ -328,9 +328,7 @@ def run_without_posix(code, *words):
 
 
 def test_the_package_imports_without_posix():
-    code = (
-        'import mmwsss.apis, mmwsss.engine.pipeline, mmwsss.utils.measure, mmwsss.visualization\n'
-    )
+    code = 'import mmwsss.apis, mmwsss.pipeline, mmwsss.utils.measure, mmwsss.visualization\n'
     found = run_without_posix(code)
     assert found.returncode == 0, found.stderr
 
@@ -346,7 +344,7 @@ def test_pipelines_say_that_they_need_posix():
 
 
 def test_the_list_of_what_was_left_out(capsys):
-    from mmwsss.engine.broken_entries import end_with
+    from mmwsss.cli.broken_entries import end_with
 
     end_with([], 'pictures')
     with pytest.raises(SystemExit, match='1'):

@@ -103,6 +103,29 @@ def test_nobody_asserts():
     assert not found
 
 
+def test_no_module_imports_a_private_name_of_another():
+    found = [
+        f'{short(path)}:{node.lineno} {alias.name}'
+        for path in CODE
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ImportFrom)
+        if node.level or (node.module or '').startswith('mmwsss')
+        for alias in node.names
+        if alias.name.startswith('_') and not alias.name.startswith('__')
+    ]
+    assert not found
+
+
+def test_only_what_tools_share_takes_their_arguments():
+    found = [
+        short(path)
+        for path in CODE
+        if short(path).startswith('mmwsss/') and not short(path).startswith('mmwsss/cli/')
+        if 'Namespace' in path.read_text()
+    ]
+    assert not found
+
+
 def test_compiled_operators_and_mmpretrain_are_not_imported():
     found = []
     for path in CODE:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from mmwsss.engine.pipeline import STAGES, Command, Pipeline, Stage
 from mmwsss.evaluation import write_cam_file
+from mmwsss.pipeline import STAGES, Command, Pipeline, Stage
 from tests.weak_data import save_image, save_mask
 
 NAMES = ('a', 'b', 'c', 'd')
@@ -72,16 +72,16 @@ class Toy(Stage):
             name, title=title, splits=splits, sources=dict(source=source), file=self.file
         )
 
-    def commands(self, pipeline: Pipeline) -> list[Command]:
+    def commands(self) -> list[Command]:
         found = []
         for split in self.splits:
-            words = [str(pipeline.tools / self.file), str(pipeline.folder(self.name) / split)]
+            words = [str(self.pipeline.tools / self.file), str(self.folder / split)]
             words += ['--delay', str(self.delay), '--names', *NAMES]
             found.append(Command('toy.py', tuple(words), self.spread))
         return found
 
-    def total(self, pipeline: Pipeline) -> int:
-        return len(NAMES) * len(self.splits)
+    def progress(self) -> tuple[int, int]:
+        return super().progress()[0], len(NAMES) * len(self.splits)
 
 
 class ToyMasks(Toy):
@@ -145,13 +145,13 @@ def toy_config(root: Path, *, split: dict | None = None, **stages: dict) -> Conf
         **stages: Changes of stages, by name.
     """
     val = dict(split='val', images=str(root / 'images'), masks=str(root / 'truth'))
-    found = [
-        dict(type='ToyMaps', name='maps'),
-        dict(type='ToyMasks', name='masks', source='maps'),
-        dict(type='ToyMasks', name='last', source='masks'),
-    ]
-    for entry in found:
-        entry.update(stages.get(entry['name'], {}))
+    found = dict(
+        maps=dict(type='ToyMaps'),
+        masks=dict(type='ToyMasks', source='maps'),
+        last=dict(type='ToyMasks', source='masks'),
+    )
+    for name, entry in found.items():
+        entry.update(stages.get(name, {}))
     content = dict(
         title='Toys', classes=['dog'], splits=dict(val={**val, **(split or {})}), stages=found
     )

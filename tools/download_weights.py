@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mmwsss.cli.first_weights import weight_names
+from mmwsss.cli.launch import read_config, run_tool
 from mmwsss.compat import CheckpointError
-from mmwsss.engine.first_weights import weight_names
-from mmwsss.engine.launch import UsageError, load_config, run_tool
-from mmwsss.engine.pipeline.tool_configs import find_config, flat_options, load_tool_config
+from mmwsss.errors import UsageError
 from mmwsss.models.pretrained import (
     SCHEME,
     find_file,
@@ -17,6 +17,7 @@ from mmwsss.models.pretrained import (
     weights_folder,
 )
 from mmwsss.models.pretrained_table import TABLE
+from mmwsss.pipeline.tool_configs import find_config, flat_options
 
 from prettytable import PrettyTable
 
@@ -52,17 +53,15 @@ def names_of(path: str) -> list[str]:
     Raises:
         UsageError: it, or a config that it names, is missing or wrong.
     """
-    cfg = load_config(
-        argparse.Namespace(config=path, cfg_options=None, work_dir='', launcher='none')
-    )
+    cfg = read_config(path)
     if 'stages' not in cfg:
         return list(weight_names(cfg.get('model')).values())
     names = []
-    for stage in cfg.stages:
+    for stage in cfg.stages.values():
         if stage.get('config') is None:
             continue
         options = flat_options(stage.get('options') or {})
-        model = load_tool_config(find_config(stage.config, TOOLS), options).model
+        model = read_config(find_config(stage.config, TOOLS), options).model
         # the backbone of such a stage begins as that of another one
         names += [
             name

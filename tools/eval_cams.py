@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from mmwsss.engine.evaluate_folders import evaluate_maps
-from mmwsss.engine.evaluation_tools import (
+from mmwsss.cli.evaluate_folders import evaluate_maps
+from mmwsss.cli.evaluation_tools import (
     add_evaluation_options,
     chosen_settings,
     print_figures,
     unwritable,
     write_figures,
 )
-from mmwsss.engine.launch import run_tool
-from mmwsss.engine.mask_tools import chosen_classes
+from mmwsss.cli.launch import run_tool
+from mmwsss.cli.mask_tools import chosen_classes
 from mmwsss.evaluation import write_curve
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from mmwsss.engine.evaluate_folders import evaluate_masks
-from mmwsss.engine.evaluation_tools import (
+from mmwsss.cli.evaluate_folders import evaluate_masks
+from mmwsss.cli.evaluation_tools import (
     add_evaluation_options,
     chosen_settings,
     print_figures,
     write_figures,
 )
-from mmwsss.engine.launch import run_tool
-from mmwsss.engine.mask_tools import chosen_classes
+from mmwsss.cli.launch import run_tool
+from mmwsss.cli.mask_tools import chosen_classes
 
 
 def make_parser() -> argparse.ArgumentParser:

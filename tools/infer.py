@@ -10,10 +10,11 @@ from mmwsss.apis import ImageNetInferencer, WSSSInferencer
 from mmwsss.apis.map_refiner import SETTINGS
 from mmwsss.apis.picture_tags import EveryPicture
 from mmwsss.apis.wsss_inferencer import DTYPES
+from mmwsss.cli.broken_entries import add_skip_option, end_with
+from mmwsss.cli.launch import run_tool
 from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.image_labels import read_tag_names
-from mmwsss.engine.broken_entries import add_skip_option, end_with
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.errors import UsageError
 from mmwsss.utils import number, short_list
 
 from mmengine.config import DictAction

@@ -6,19 +6,19 @@ import argparse
 from collections.abc import Sequence
 from functools import partial
 
-from mmwsss.datasets import AffinityScores
-from mmwsss.datasets.affinity_files import LEVELS, SUFFIXES, write_affinity_scores
-from mmwsss.datasets.class_palettes import write_mask_file
-from mmwsss.datasets.masks import check_num_classes
-from mmwsss.engine.cam_tasks import (
+from mmwsss.cli.cam_tasks import (
     CAMTask,
     add_share_option,
     find_cam_tasks,
     take_share,
     write_missing,
 )
-from mmwsss.engine.launch import run_tool
-from mmwsss.engine.mask_tools import add_worker_option
+from mmwsss.cli.launch import run_tool
+from mmwsss.cli.mask_tools import add_worker_option
+from mmwsss.datasets import AffinityScores
+from mmwsss.datasets.affinity_files import LEVELS, SUFFIXES, write_affinity_scores
+from mmwsss.datasets.class_palettes import write_mask_file
+from mmwsss.datasets.masks import check_num_classes
 from mmwsss.evaluation.cam_images import read_image_and_cams
 from mmwsss.models.refiners import DenseCRF
 from mmwsss.ops import background_stacks, combine_seed_labels, label_probs, seed_labels

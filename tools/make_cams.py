@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from mmwsss.engine.launch import add_common_options, check_checkpoint, load_config, run_tool
-from mmwsss.engine.model_files import add_writing_options, set_views, set_writer, write_files
+from mmwsss.cli.launch import add_common_options, check_checkpoint, load_config, run_tool
+from mmwsss.cli.model_files import add_writing_options, set_views, set_writer, write_files
 from mmwsss.evaluation.cam_files import DTYPES, SUFFIXES
 
 from mmengine.config import Config

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from mmwsss.cli.launch import add_common_options, check_checkpoint, load_config, run_tool
+from mmwsss.cli.model_files import add_writing_options, set_views, set_writer, write_files
 from mmwsss.datasets import MaskError
-from mmwsss.engine.launch import (
-    UsageError,
-    add_common_options,
-    check_checkpoint,
-    load_config,
-    run_tool,
-)
-from mmwsss.engine.model_files import add_writing_options, set_views, set_writer, write_files
+from mmwsss.errors import UsageError
 
 
 def make_parser() -> argparse.ArgumentParser:

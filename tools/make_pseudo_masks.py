@@ -7,21 +7,21 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from mmwsss.datasets.class_palettes import write_mask_file
-from mmwsss.engine.cam_tasks import (
+from mmwsss.cli.cam_tasks import (
     CAMTask,
     add_share_option,
     find_cam_tasks,
     take_share,
     write_missing,
 )
-from mmwsss.engine.launch import run_tool
-from mmwsss.engine.mask_settings import CRF, background_scores, crf_settings
-from mmwsss.engine.mask_tools import (
+from mmwsss.cli.launch import run_tool
+from mmwsss.cli.mask_settings import CRF, background_scores, crf_settings
+from mmwsss.cli.mask_tools import (
     add_class_options,
     add_worker_option,
     chosen_classes,
 )
+from mmwsss.datasets.class_palettes import write_mask_file
 from mmwsss.evaluation.background_threshold import RULES, automatic_background_score
 from mmwsss.evaluation.cam_images import read_image_and_cams
 from mmwsss.evaluation.pseudo_masks import pseudo_mask
@@ -136,10 +136,12 @@ def make_mask(
 
 def make_pseudo_masks(args: argparse.Namespace) -> None:
     """Make what is missing, and say how many masks that were."""
-    settings = dict(palette=chosen_classes(args).palette, crf=crf_settings(args))
+    settings = dict(
+        palette=chosen_classes(args).palette, crf=crf_settings(args.crf, args.crf_config)
+    )
     # all maps decide, also where a share of the masks is made or some are there
     tasks = find_cam_tasks(args.cam_dir, args.images, args.out_dir, '.png')
-    bg_scores = background_scores(args)
+    bg_scores = background_scores(args.bg_score, args.bg_alpha, args.ignore)
     rule = args.bg_score
     if bg_scores == [rule] and rule in RULES:
         bg_scores = [automatic_background_score((task.cam for task in tasks), rule)]

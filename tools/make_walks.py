@@ -8,15 +8,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from mmwsss.cli.launch import add_common_options, check_checkpoint, load_config, run_tool
+from mmwsss.cli.model_files import add_writing_options, set_writer, write_files
 from mmwsss.datasets import image_id
-from mmwsss.engine.launch import (
-    UsageError,
-    add_common_options,
-    check_checkpoint,
-    load_config,
-    run_tool,
-)
-from mmwsss.engine.model_files import add_writing_options, set_writer, write_files
+from mmwsss.errors import UsageError
 from mmwsss.evaluation import CAMFileError
 from mmwsss.evaluation.cam_files import DTYPES, cam_file_name
 from mmwsss.utils import short_list

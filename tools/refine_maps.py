@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
-from mmwsss.engine.cam_tasks import (
+from mmwsss.cli.cam_tasks import (
     CAMTask,
     add_share_option,
     find_cam_tasks,
     take_share,
     write_missing,
 )
-from mmwsss.engine.launch import UsageError, run_tool
-from mmwsss.engine.mask_tools import add_worker_option
+from mmwsss.cli.launch import run_tool
+from mmwsss.cli.mask_tools import add_worker_option
+from mmwsss.errors import UsageError
 from mmwsss.evaluation import write_cam_file
 from mmwsss.evaluation.cam_images import read_image_and_cams
 from mmwsss.evaluation.pseudo_masks import refine_cams

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mmwsss.engine.launch import UsageError, add_common_options, run_tool
-from mmwsss.engine.mask_tools import add_worker_option
-from mmwsss.engine.pipeline import Pipeline, read_pipeline, run_pipeline, show_plan
-from mmwsss.engine.pipeline.display import say
-from mmwsss.engine.pipeline.estimates import estimate
-from mmwsss.engine.pipeline.locks import check_system
-from mmwsss.engine.pipeline.own_data import own_pipeline, own_work_dir
-from mmwsss.engine.pipeline.tasks import follow
-from mmwsss.engine.pipeline.world import join_world
+from mmwsss.cli.launch import add_common_options, run_tool
+from mmwsss.cli.mask_tools import add_worker_option
+from mmwsss.errors import UsageError
+from mmwsss.pipeline import Pipeline, read_pipeline, run_pipeline, show_plan
+from mmwsss.pipeline.display import say
+from mmwsss.pipeline.estimates import estimate
+from mmwsss.pipeline.locks import check_system
+from mmwsss.pipeline.photographs.pipeline import own_pipeline, own_work_dir
+from mmwsss.pipeline.tasks import follow
+from mmwsss.pipeline.world import join_world
 from mmwsss.utils import number
 
 from mmengine.config import Config

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from mmwsss.engine.fitting import check_classes, load_fitting
-from mmwsss.engine.launch import (
-    UsageError,
+from mmwsss.cli.fitting import check_classes, load_fitting
+from mmwsss.cli.launch import (
     add_common_options,
     build_runner,
     check_checkpoint,
@@ -15,6 +14,7 @@ from mmwsss.engine.launch import (
     prepare_distributed,
     run_tool,
 )
+from mmwsss.errors import UsageError
 from mmwsss.utils import number
 
 if TYPE_CHECKING:

@@ -6,10 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmwsss.compat import load_from_local
-from mmwsss.engine.first_weights import settle_weights
-from mmwsss.engine.fitting import check_classes
-from mmwsss.engine.launch import (
+from mmwsss.cli.first_weights import settle_weights
+from mmwsss.cli.fitting import check_classes
+from mmwsss.cli.launch import (
     add_common_options,
     build_runner,
     check_checkpoint,
@@ -18,6 +17,7 @@ from mmwsss.engine.launch import (
     run_tool,
     use_amp,
 )
+from mmwsss.compat import load_from_local
 
 if TYPE_CHECKING:
     from mmengine.config import Config

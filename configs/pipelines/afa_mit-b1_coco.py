@@ -1,11 +1,13 @@
 """AFA on MS COCO 2014: one training, tested as the paper does."""
 
+_base_ = './afa_mit-b1_voc.py'
+
 title = 'AFA, MiT-B1, MS COCO 2014'
 data_root = 'data/coco2014'
 classes = 'coco'
-seed = 0
 masks = f'{data_root}/SegmentationClass'
 splits = dict(
+    _delete_=True,
     train=dict(
         split='instances_train2014',
         images=f'{data_root}/train2014',
@@ -15,38 +17,8 @@ splits = dict(
     ),
     val=dict(split='instances_val2014', images=f'{data_root}/val2014', masks=f'{masks}/val2014'),
 )
-crf = dict(
-    type='DenseCRF',
-    num_iters=10,
-    gaussian=dict(sxy=3, weight=3),
-    bilateral=dict(sxy=64, srgb=5, weight=4),
+stages = dict(
+    afa=dict(config='configs/afa/afa_mit-b1_coco.py'),
+    cams=dict(splits=['val']),
+    affinity_cams=dict(splits=['val']),
 )
-stages = [
-    dict(type='Train', name='afa', config='configs/afa/afa_mit-b1_coco.py'),
-    dict(
-        type='Test',
-        name='cams',
-        title='class activation maps of afa',
-        model='afa',
-        splits=['val'],
-        options={'model.test_cfg.output': 'cam'},
-    ),
-    dict(
-        type='Test',
-        name='affinity_cams',
-        title='maps of afa, spread',
-        model='afa',
-        splits=['val'],
-        options={'model.test_cfg.output': 'affinity_cam'},
-    ),
-    dict(type='Test', name='test', model='afa', splits=['val'], tta=True),
-    dict(
-        type='Test',
-        name='test_crf',
-        title='test of afa, dense CRF',
-        model='afa',
-        splits=['val'],
-        tta=True,
-        options={'model.test_cfg.crf': crf},
-    ),
-]

@@ -17,32 +17,29 @@ crf = dict(
     gaussian=dict(sxy=3, weight=3),
     bilateral=dict(sxy=64, srgb=5, weight=4),
 )
-stages = [
-    dict(type='Train', name='afa', config='configs/afa/afa_mit-b1_voc.py'),
-    dict(
+stages = dict(
+    afa=dict(type='Train', config='configs/afa/afa_mit-b1_voc.py'),
+    cams=dict(
         type='Test',
-        name='cams',
         title='class activation maps of afa',
         model='afa',
         splits=both,
         options={'model.test_cfg.output': 'cam'},
     ),
-    dict(
+    affinity_cams=dict(
         type='Test',
-        name='affinity_cams',
         title='maps of afa, spread',
         model='afa',
         splits=both,
         options={'model.test_cfg.output': 'affinity_cam'},
     ),
-    dict(type='Test', name='test', model='afa', splits=['val'], tta=True),
-    dict(
+    test=dict(type='Test', model='afa', splits=['val'], tta=True),
+    test_crf=dict(
         type='Test',
-        name='test_crf',
         title='test of afa, dense CRF',
         model='afa',
         splits=['val'],
         tta=True,
         options={'model.test_cfg.crf': crf},
     ),
-]
+)

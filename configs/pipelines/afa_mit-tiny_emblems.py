@@ -16,58 +16,52 @@ crf = dict(
     gaussian=dict(sxy=3, weight=3),
     bilateral=dict(sxy=64, srgb=5, weight=4),
 )
-stages = [
-    dict(type='DrawEmblems', name='data', data_root=data_root),
+stages = dict(
+    data=dict(type='DrawEmblems', data_root=data_root),
     # takes the place of the ImageNet weights that the paper has
-    dict(
+    classifier=dict(
         type='Train',
-        name='classifier',
         config='configs/cam/cam_mit-tiny-gap_emblems.py',
     ),
-    dict(
+    cam=dict(
         type='Train',
-        name='cam',
         title='CAM baseline',
         config='configs/cam/cam_mit-tiny_emblems.py',
         pretrained='classifier',
     ),
     # maps of other sizes make it worse
-    dict(type='MakeCAMs', name='cam_maps', model='cam', splits=['val'], single_scale=True),
-    dict(type='Train', name='afa', config='configs/afa/afa_mit-tiny_emblems.py', pretrained='cam'),
+    cam_maps=dict(type='MakeCAMs', model='cam', splits=['val'], single_scale=True),
+    afa=dict(type='Train', config='configs/afa/afa_mit-tiny_emblems.py', pretrained='cam'),
     # the scales are the model's own
-    dict(type='MakeCAMs', name='afa_maps', model='afa', splits=['val'], single_scale=True),
-    dict(
+    afa_maps=dict(type='MakeCAMs', model='afa', splits=['val'], single_scale=True),
+    par_maps=dict(
         type='RefineMaps',
-        name='par_maps',
         cams='afa_maps',
         splits=['val'],
         # as far as the published distances reach in an image of 384
         par=dict(num_iters=5, dilations=[1, 2, 4, 8]),
     ),
-    dict(
+    cams=dict(
         type='Test',
-        name='cams',
         title='class activation maps of afa',
         model='afa',
         splits=['val'],
         options={'model.test_cfg.output': 'cam'},
     ),
-    dict(
+    affinity_cams=dict(
         type='Test',
-        name='affinity_cams',
         title='maps of afa, spread',
         model='afa',
         splits=['val'],
         options={'model.test_cfg.output': 'affinity_cam'},
     ),
-    dict(type='Test', name='test', model='afa', splits=['val'], tta=True),
-    dict(
+    test=dict(type='Test', model='afa', splits=['val'], tta=True),
+    test_crf=dict(
         type='Test',
-        name='test_crf',
         title='test of afa, dense CRF',
         model='afa',
         splits=['val'],
         tta=True,
         options={'model.test_cfg.crf': crf},
     ),
-]
+)

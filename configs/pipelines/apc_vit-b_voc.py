@@ -17,23 +17,21 @@ crf = dict(
     gaussian=dict(sxy=3, weight=3),
     bilateral=dict(sxy=64, srgb=5, weight=4),
 )
-stages = [
-    dict(type='Train', name='apc', config='configs/apc/apc_vit-b_voc.py'),
-    dict(
+stages = dict(
+    apc=dict(type='Train', config='configs/apc/apc_vit-b_voc.py'),
+    cams=dict(
         type='Test',
-        name='cams',
         title='class activation maps of apc',
         model='apc',
         splits=both,
         options={'model.test_cfg.output': 'cam'},
     ),
-    dict(type='Test', name='test', model='apc', splits=['val']),
-    dict(
+    test=dict(type='Test', model='apc', splits=['val']),
+    test_crf=dict(
         type='Test',
-        name='test_crf',
         title='test of apc, dense CRF',
         model='apc',
         splits=['val'],
         options={'model.test_cfg.crf': crf},
     ),
-]
+)

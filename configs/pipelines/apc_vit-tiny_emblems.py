@@ -16,46 +16,41 @@ crf = dict(
     gaussian=dict(sxy=3, weight=3),
     bilateral=dict(sxy=64, srgb=5, weight=4),
 )
-stages = [
-    dict(type='DrawEmblems', name='data', data_root=data_root),
+stages = dict(
+    data=dict(type='DrawEmblems', data_root=data_root),
     # the baseline, whose backbone takes the place of the ImageNet weights that the paper has
-    dict(
+    cam=dict(
         type='Train',
-        name='cam',
         title='CAM baseline',
         config='configs/cam/cam_deit-tiny_emblems.py',
     ),
-    dict(type='Train', name='apc', config='configs/apc/apc_vit-tiny_emblems.py', pretrained='cam'),
-    dict(
+    apc=dict(type='Train', config='configs/apc/apc_vit-tiny_emblems.py', pretrained='cam'),
+    apc_maps=dict(
         type='MakeCAMs',
-        name='apc_maps',
         model='apc',
         splits=['val'],
         options={'tta_model.type': 'CAMTTAModel'},
     ),
-    dict(
+    par_maps=dict(
         type='RefineMaps',
-        name='par_maps',
         cams='apc_maps',
         splits=['val'],
         # as far as the published distances reach in an image of 384
         par=dict(num_iters=5, dilations=[1, 2, 4, 8]),
     ),
-    dict(
+    cams=dict(
         type='Test',
-        name='cams',
         title='class activation maps of apc',
         model='apc',
         splits=['val'],
         options={'model.test_cfg.output': 'cam'},
     ),
-    dict(type='Test', name='test', model='apc', splits=['val']),
-    dict(
+    test=dict(type='Test', model='apc', splits=['val']),
+    test_crf=dict(
         type='Test',
-        name='test_crf',
         title='test of apc, dense CRF',
         model='apc',
         splits=['val'],
         options={'model.test_cfg.crf': crf},
     ),
-]
+)

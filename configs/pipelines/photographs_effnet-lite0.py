@@ -5,51 +5,45 @@ data_root = 'data/photographs'
 classes = ['background', 'cat', 'dog']
 seed = 0
 splits = dict(train=dict(split=f'{data_root}/photographs.txt', images=f'{data_root}/images'))
-stages = [
-    dict(
+stages = dict(
+    cam=dict(
         type='Train',
-        name='cam',
         title='classifier',
         config='configs/cam/cam_effnet-lite0_photographs.py',
     ),
-    dict(
+    maps=dict(
         type='MakeCAMs',
-        name='maps',
         title='CAMs of the classifier',
         model='cam',
         splits=['train'],
         # trained at stride 32, a third of the time
         options=dict(model=dict(backbone=dict(output_stride=16))),
     ),
-    dict(
+    refined_maps=dict(
         type='RefineMaps',
-        name='refined_maps',
         title='CAMs refined by PAR',
         cams='maps',
         splits=['train'],
     ),
-    dict(
+    masks=dict(
         type='MakePseudoMasks',
-        name='masks',
         title='pseudo masks',
         cams='refined_maps',
         splits=['train'],
         bg_score='multi-otsu',
     ),
-    dict(
+    segmentation=dict(
         type='Train',
-        name='segmentation',
         title='DeepLabV3+ on the pseudo masks',
         config='configs/deeplab_pseudo/deeplabv3plus_effnet-lite0_photographs.py',
         # it knows the classes before it learns where they are
         pretrained='cam',
         masks='masks',
     ),
-    dict(
+    test=dict(
         type='Test',
-        name='test',
         title='DeepLabV3+, without tags',
         model='segmentation',
         splits=['train'],
     ),
-]
+)

@@ -11,77 +11,65 @@ splits = dict(
     val=dict(split='val', images=images, masks=masks),
 )
 both = ['train', 'val']
-stages = [
-    dict(type='DrawEmblems', name='data', data_root=data_root),
+stages = dict(
+    data=dict(type='DrawEmblems', data_root=data_root),
     # the baseline, whose backbone takes the place of the ImageNet weights that the papers have
-    dict(
-        type='Train', name='cam', title='CAM baseline', config='configs/cam/cam_r38-tiny_emblems.py'
-    ),
-    dict(
-        type='MakeCAMs', name='cam_maps', title='CAMs of the baseline', model='cam', splits=['val']
-    ),
-    dict(
+    cam=dict(type='Train', title='CAM baseline', config='configs/cam/cam_r38-tiny_emblems.py'),
+    cam_maps=dict(type='MakeCAMs', title='CAMs of the baseline', model='cam', splits=['val']),
+    seam=dict(
         type='Train',
-        name='seam',
         title='SEAM',
         config='configs/seam/seam_r38-tiny_emblems.py',
         pretrained='cam',
     ),
-    dict(type='MakeCAMs', name='seam_maps', title='CAMs of SEAM', model='seam', splits=both),
-    dict(
+    seam_maps=dict(type='MakeCAMs', title='CAMs of SEAM', model='seam', splits=both),
+    par_maps=dict(
         type='RefineMaps',
-        name='par_maps',
         cams='seam_maps',
         splits=['val'],
         # as far as the published distances reach in an image of 384
         par=dict(num_iters=5, dilations=[1, 2, 4, 8]),
     ),
-    dict(
+    labels=dict(
         type='MakeAffinityLabels',
-        name='labels',
         title='affinity labels',
         cams='seam_maps',
         style='psa',
     ),
-    dict(
+    affinity=dict(
         type='Train',
-        name='affinity',
         title='AffinityNet',
         config='configs/affinitynet/affinitynet_r38-tiny_emblems.py',
         pretrained='cam',
         labels='labels',
     ),
-    dict(
+    walks=dict(
         type='MakeWalks',
-        name='walks',
         title='random walks',
         model='affinity',
         cams='seam_maps',
         splits=both,
     ),
-    dict(
+    masks=dict(
         type='MakePseudoMasks',
-        name='masks',
         title='pseudo masks, dense CRF',
         cams='walks',
         splits=both,
         bg_alpha=1,
         crf='probs',
     ),
-    dict(
+    segmentation=dict(
         type='Train',
-        name='segmentation',
         title='DeepLabV1 on the pseudo masks',
         config='configs/deeplab_pseudo/deeplabv1_r38-tiny_emblems.py',
         pretrained='cam',
         masks='masks',
     ),
-    dict(
+    test=dict(
         type='Test',
-        name='test',
         title='DeepLabV1, mirrored, dense CRF',
         model='segmentation',
         splits=['val'],
         tta=True,
     ),
-]
+)

@@ -13,52 +13,46 @@ splits = dict(
     val=dict(split='val', images=images, masks=masks, names=f'{lists}/val.txt'),
 )
 both = ['train', 'val']
-stages = [
-    dict(type='Train', name='seam', title='SEAM', config='configs/seam/seam_r38_voc.py'),
-    dict(type='MakeCAMs', name='seam_maps', title='CAMs of SEAM', model='seam', splits=both),
-    dict(
+stages = dict(
+    seam=dict(type='Train', title='SEAM', config='configs/seam/seam_r38_voc.py'),
+    seam_maps=dict(type='MakeCAMs', title='CAMs of SEAM', model='seam', splits=both),
+    labels=dict(
         type='MakeAffinityLabels',
-        name='labels',
         title='affinity labels',
         cams='seam_maps',
         style='psa',
     ),
-    dict(
+    affinity=dict(
         type='Train',
-        name='affinity',
         title='AffinityNet',
         config='configs/affinitynet/affinitynet_r38_voc.py',
         labels='labels',
     ),
-    dict(
+    walks=dict(
         type='MakeWalks',
-        name='walks',
         title='random walks',
         model='affinity',
         cams='seam_maps',
         splits=both,
     ),
-    dict(
+    masks=dict(
         type='MakePseudoMasks',
-        name='masks',
         title='pseudo masks',
         cams='walks',
         splits=both,
         bg_score=0.5,
     ),
-    dict(
+    segmentation=dict(
         type='Train',
-        name='segmentation',
         title='DeepLabV1 on the pseudo masks',
         config='configs/deeplab_pseudo/deeplabv1_r38_voc.py',
         masks='masks',
     ),
-    dict(
+    test=dict(
         type='Test',
-        name='test',
         title='DeepLabV1, six scales, dense CRF',
         model='segmentation',
         splits=['val'],
         tta=True,
     ),
-]
+)

@@ -13,72 +13,63 @@ splits = dict(
     val=dict(split='val', images=images, masks=masks, names=f'{lists}/val.txt'),
 )
 both = ['train', 'val']
-stages = [
-    dict(
+stages = dict(
+    caae=dict(
         type='Train',
-        name='caae',
         title='class-aware auto-encoder',
         config='configs/semformer/caae_deit-b_voc.py',
     ),
-    dict(
+    semformer=dict(
         type='Train',
-        name='semformer',
         title='SemFormer',
         config='configs/semformer/semformer_deit-s_voc.py',
         weights={'model.caae.init_cfg.checkpoint': 'caae'},
     ),
-    dict(
+    semformer_maps=dict(
         type='MakeCAMs',
-        name='semformer_maps',
         title='CAMs of SemFormer',
         model='semformer',
         splits=both,
     ),
-    dict(
+    labels=dict(
         type='MakeAffinityLabels',
-        name='labels',
         title='affinity labels',
         cams='semformer_maps',
         style='irn',
         background=[0.11, 0.15],
     ),
-    dict(
+    boundary=dict(
         type='Train',
-        name='boundary',
         title='boundary branch of IRN',
         config='configs/irn/irn_r50_voc.py',
         labels='labels',
     ),
-    dict(
+    walks=dict(
         type='MakeWalks',
-        name='walks',
         title='random walks',
         model='boundary',
         cams='semformer_maps',
         splits=both,
     ),
-    dict(
+    masks=dict(
         type='MakePseudoMasks',
-        name='masks',
         title='pseudo masks, dense CRF',
         cams='walks',
         splits=both,
         bg_score=0.25,
         crf='labels',
     ),
-    dict(
+    segmentation=dict(
         type='Train',
-        name='segmentation',
         title='DeepLabV1 on the pseudo masks',
         config='configs/deeplab_pseudo/deeplabv1_r38_voc.py',
         masks='masks',
     ),
-    dict(
+    test=dict(
         type='Test',
-        name='test',
         title='DeepLabV1, six scales, dense CRF',
         model='segmentation',
         splits=['val'],
         tta=True,
     ),
-]
+)

@@ -11,57 +11,50 @@ splits = dict(
     val=dict(split='val', images=images, masks=masks),
 )
 both = ['train', 'val']
-stages = [
-    dict(type='DrawEmblems', name='data', data_root=data_root),
+stages = dict(
+    data=dict(type='DrawEmblems', data_root=data_root),
     # the baseline, whose backbone takes the place of the ImageNet weights that the paper has
-    dict(
+    cam=dict(
         type='Train',
-        name='cam',
         title='CAM baseline',
         config='configs/cam/cam_deit-tiny_emblems.py',
     ),
     # peaks on emblems, which are lost at half the size
-    dict(
+    cam_maps=dict(
         type='MakeCAMs',
-        name='cam_maps',
         title='CAMs of the baseline',
         model='cam',
         splits=['val'],
         single_scale=True,
     ),
-    dict(
+    caae=dict(
         type='Train',
-        name='caae',
         title='class-aware auto-encoder',
         config='configs/semformer/caae_deit-tiny_emblems.py',
         pretrained='cam',
     ),
-    dict(
+    semformer=dict(
         type='Train',
-        name='semformer',
         title='SemFormer',
         config='configs/semformer/semformer_deit-tiny_emblems.py',
         pretrained='cam',
         weights={'model.caae.init_cfg.checkpoint': 'caae'},
     ),
-    dict(
+    semformer_maps=dict(
         type='MakeCAMs',
-        name='semformer_maps',
         title='CAMs of SemFormer',
         model='semformer',
         splits=both,
     ),
-    dict(
+    par_maps=dict(
         type='RefineMaps',
-        name='par_maps',
         cams='semformer_maps',
         splits=['val'],
         # as far as the published distances reach in an image of 384
         par=dict(num_iters=5, dilations=[1, 2, 4, 8]),
     ),
-    dict(
+    labels=dict(
         type='MakeAffinityLabels',
-        name='labels',
         title='affinity labels',
         cams='semformer_maps',
         style='irn',
@@ -69,31 +62,27 @@ stages = [
         background=[0.0005, 0.01],
     ),
     # what the ResNets of the later stages start from
-    dict(
+    classifier=dict(
         type='Train',
-        name='classifier',
         title='classifier on ResNet38d',
         config='configs/cam/cam_r38-tiny_emblems.py',
     ),
-    dict(
+    boundary=dict(
         type='Train',
-        name='boundary',
         title='boundary branch of IRN',
         config='configs/irn/irn_r38-tiny_emblems.py',
         pretrained='classifier',
         labels='labels',
     ),
-    dict(
+    walks=dict(
         type='MakeWalks',
-        name='walks',
         title='random walks',
         model='boundary',
         cams='semformer_maps',
         splits=both,
     ),
-    dict(
+    masks=dict(
         type='MakePseudoMasks',
-        name='masks',
         title='pseudo masks, dense CRF',
         cams='walks',
         splits=both,
@@ -101,20 +90,18 @@ stages = [
         bg_score=0.003,
         crf='labels',
     ),
-    dict(
+    segmentation=dict(
         type='Train',
-        name='segmentation',
         title='DeepLabV1 on the pseudo masks',
         config='configs/deeplab_pseudo/deeplabv1_r38-tiny_emblems.py',
         pretrained='classifier',
         masks='masks',
     ),
-    dict(
+    test=dict(
         type='Test',
-        name='test',
         title='DeepLabV1, mirrored, dense CRF',
         model='segmentation',
         splits=['val'],
         tta=True,
     ),
-]
+)

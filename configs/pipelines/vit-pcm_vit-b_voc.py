@@ -20,36 +20,32 @@ crf = dict(
     gaussian=dict(sxy=1, weight=3),
     bilateral=dict(sxy=67, srgb=3, weight=4),
 )
-stages = [
-    dict(type='Train', name='vit-pcm', title='ViT-PCM', config='configs/apc/vit-pcm_vit-b_voc.py'),
-    dict(
+stages = dict(
+    vit_pcm=dict(type='Train', title='ViT-PCM', config='configs/apc/vit-pcm_vit-b_voc.py'),
+    baseline_masks=dict(
         type='Test',
-        name='baseline_masks',
         title='baseline pseudo masks, no CRF',
-        model='vit-pcm',
+        model='vit_pcm',
         splits=both,
     ),
-    dict(
+    masks=dict(
         type='Test',
-        name='masks',
         title='pseudo masks, dense CRF',
-        model='vit-pcm',
+        model='vit_pcm',
         splits=both,
         options={'model.test_cfg.crf': crf},
     ),
-    dict(
+    segmentation=dict(
         type='Train',
-        name='segmentation',
         title='DeepLabV2 on the pseudo masks',
         config='configs/deeplab_pseudo/deeplabv2_r101_voc.py',
         masks='masks',
     ),
-    dict(
+    test=dict(
         type='Test',
-        name='test',
         title='DeepLabV2, six scales',
         model='segmentation',
         splits=['val'],
         tta=True,
     ),
-]
+)

@@ -17,43 +17,38 @@ crf = dict(
     gaussian=dict(sxy=1, weight=3),
     bilateral=dict(sxy=67, srgb=3, weight=4),
 )
-stages = [
-    dict(type='DrawEmblems', name='data', data_root=data_root),
+stages = dict(
+    data=dict(type='DrawEmblems', data_root=data_root),
     # the baseline, whose backbone takes the place of the ImageNet weights that the paper has
-    dict(
+    cam=dict(
         type='Train',
-        name='cam',
         title='CAM baseline',
         config='configs/cam/cam_deit-tiny_emblems.py',
     ),
-    dict(
+    vit_pcm=dict(
         type='Train',
-        name='vit-pcm',
         config='configs/apc/vit-pcm_vit-tiny_emblems.py',
         pretrained='cam',
     ),
-    dict(
+    vit_pcm_maps=dict(
         type='MakeCAMs',
-        name='vit-pcm_maps',
-        model='vit-pcm',
+        model='vit_pcm',
         splits=['val'],
         options={'tta_model.type': 'CAMTTAModel'},
     ),
-    dict(
+    par_maps=dict(
         type='RefineMaps',
-        name='par_maps',
-        cams='vit-pcm_maps',
+        cams='vit_pcm_maps',
         splits=['val'],
         # as far as the published distances reach in an image of 384
         par=dict(num_iters=5, dilations=[1, 2, 4, 8]),
     ),
     # the background that was learned decides: no score has to be chosen
-    dict(
+    masks=dict(
         type='Test',
-        name='masks',
         title='pseudo masks, dense CRF',
-        model='vit-pcm',
+        model='vit_pcm',
         splits=['val'],
         options={'model.test_cfg.crf': crf},
     ),
-]
+)

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmwsss.datasets.imagenet_classes import imagenet_indices
-from mmwsss.engine.launch import UsageError
+from mmwsss.errors import UsageError
 
 from .wsss_inferencer import WSSSInferencer
 

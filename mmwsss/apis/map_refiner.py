@@ -14,7 +14,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmwsss.engine.launch import UsageError
+from mmwsss.errors import UsageError
 from mmwsss.evaluation.pseudo_masks import pseudo_mask, refine_cams
 from mmwsss.models import PAR, DenseCRF, WeakSegmentor
 from mmwsss.ops import background_score

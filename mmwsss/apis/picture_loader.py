@@ -13,9 +13,9 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmseg.registry import TRANSFORMS
 
+from mmwsss.cli.model_files import without_masks
 from mmwsss.datasets import ImageFileError
-from mmwsss.engine.launch import UsageError
-from mmwsss.engine.model_files import without_masks
+from mmwsss.errors import UsageError
 
 from .pictures import Picture
 

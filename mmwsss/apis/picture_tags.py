@@ -9,7 +9,7 @@ from typing import Any
 from mmwsss.datasets import ImageLabels, read_image_labels
 from mmwsss.datasets.image_names import ImageNames
 from mmwsss.datasets.label_readers.common import LabelEntry, LabelTable
-from mmwsss.engine.launch import UsageError
+from mmwsss.errors import UsageError
 from mmwsss.utils import short_list
 
 from .pictures import Pictures

@@ -18,7 +18,7 @@ import numpy as np
 from mmwsss.datasets import image_id
 from mmwsss.datasets.folder_files import FolderFiles, list_folder
 from mmwsss.datasets.image_names import IMAGE_SUFFIXES, image_name
-from mmwsss.engine.launch import UsageError
+from mmwsss.errors import UsageError
 from mmwsss.utils import shown
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv')

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from mmseg.structures import SegDataSample
 
+from mmwsss.cli.mask_tools import make_folder
 from mmwsss.datasets.class_palettes import ClassPalette, write_mask_file
 from mmwsss.datasets.masks import MAX_CLASSES
-from mmwsss.engine.launch import UsageError
-from mmwsss.engine.mask_tools import make_folder
+from mmwsss.errors import UsageError
 from mmwsss.evaluation import CAMWriter, read_cam_file
 from mmwsss.utils import atomic_write, remove_stale, system_sentence
 from mmwsss.visualization.encoding import encode_picture

@@ -16,21 +16,21 @@ from mmengine.model import BaseTTAModel
 from mmseg.registry import DATASETS
 from torch import nn
 
+from mmwsss.cli.launch import merge_options, read_config
 from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.class_palettes import ClassPalette
 from mmwsss.datasets.palette import voc_palette
-from mmwsss.engine.launch import UsageError, merge_options
-from mmwsss.engine.pipeline.manifests import MANIFEST, STARTED, read_record
-from mmwsss.engine.pipeline.own_data import final_model
-from mmwsss.engine.pipeline.results import RESULTS
-from mmwsss.engine.pipeline.settings import read_pipeline
-from mmwsss.engine.pipeline.tool_configs import load_tool_config
-from mmwsss.engine.pipeline.trainings import latest_checkpoint
+from mmwsss.errors import UsageError
+from mmwsss.pipeline.manifests import MANIFEST, STARTED, read_record
+from mmwsss.pipeline.photographs.pipeline import final_model
+from mmwsss.pipeline.results import RESULTS
+from mmwsss.pipeline.settings import read_pipeline
+from mmwsss.pipeline.trainings import latest_checkpoint
 from mmwsss.utils import read_utf8
 
 
-def _planned_stages(folder: Path) -> list[dict[str, Any]] | None:
-    """Return type, name and model of all stages, None where the pipeline has not ended."""
+def _planned_stages(folder: Path) -> dict[str, dict[str, Any]] | None:
+    """Return type and model of all stages, None where the pipeline has not ended."""
     path = folder / RESULTS
     try:
         results = json.loads(read_utf8(path))
@@ -43,12 +43,12 @@ def _planned_stages(folder: Path) -> list[dict[str, Any]] | None:
         ) from error
     if os.path.isfile(config):
         # what was run with --until is not all
-        return [dict(stage) for stage in read_pipeline(config).stages]
+        return read_pipeline(config).stages
     records = {name: read_record(folder / name / MANIFEST) or {} for name in stages}
-    return [
-        dict(type=entry['type'], name=name, model=next(iter(records[name].get('inputs', {})), None))
+    return {
+        name: dict(type=entry['type'], model=next(iter(records[name].get('inputs', {})), None))
         for name, entry in stages.items()
-    ]
+    }
 
 
 def _final_training(folder: Path) -> Path:
@@ -122,7 +122,7 @@ def read_model_config(model: Any, options: Mapping[str, Any] | None = None) -> C
     """
     if isinstance(model, (str, os.PathLike)):
         path = os.fspath(model)
-        return load_tool_config(
+        return read_config(
             path if os.path.isfile(path) else named_config(path) or path, options or {}
         )
     cfg = Config(model.to_dict() if isinstance(model, Config) else dict(model))

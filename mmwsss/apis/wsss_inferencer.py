@@ -18,10 +18,11 @@ from mmseg.apis import MMSegInferencer
 from mmseg.structures import SegDataSample
 from torch import nn
 
+from mmwsss.cli.fitting import check_weights
+from mmwsss.cli.launch import check_checkpoint
+from mmwsss.cli.model_files import set_views
 from mmwsss.datasets.class_palettes import NUM_COLORS
-from mmwsss.engine.fitting import check_weights
-from mmwsss.engine.launch import UsageError, check_checkpoint
-from mmwsss.engine.model_files import set_views
+from mmwsss.errors import UsageError
 from mmwsss.evaluation.predictions import check_finite
 from mmwsss.utils import FileProblemError, check_number
 from mmwsss.utils.progress import progress_bar

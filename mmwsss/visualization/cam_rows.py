@@ -31,7 +31,7 @@ class Column(NamedTuple):
 
     Args:
         title: Its heading.
-        kind: ``maps``, ``masks`` or ``prediction``.
+        kind: ``maps``, ``masks`` or ``predictions``.
         folder: The folder.
         bg_score: Background score at which maps are compared with the truth; None: they are not.
     """

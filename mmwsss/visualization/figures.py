@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def _new_figure(width: float, height: float, **gaps: Any) -> Figure:
+def new_figure(width: float, height: float, **gaps: Any) -> Figure:
+    """Return an empty figure that arranges its parts.
+
+    Args:
+        width: In inches.
+        height: In inches.
+        **gaps: Arguments of Matplotlib's ``ConstrainedLayoutEngine``.
+    """
     # not pyplot: it picks a window system and keeps every figure
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -53,7 +60,7 @@ def picture_grid(
         max((x.shape[0] / x.shape[1] for x in row if x is not None), default=1.0) for row in rows
     ]
     width, height = cell * len(titles), cell * sum(heights) + 0.3
-    figure = _new_figure(width, height, w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
+    figure = new_figure(width, height, w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
     axes = figure.subplots(
         len(rows), len(titles), squeeze=False, gridspec_kw=dict(height_ratios=heights)
     )
@@ -83,7 +90,7 @@ def plot_threshold_curves(
     """
     if not curves:
         raise ValueError('plot_threshold_curves: there is no curve to plot.')
-    figure = _new_figure(6.0, 4.0)
+    figure = new_figure(6.0, 4.0)
     axis = figure.subplots()
     for name, (thresholds, miou) in curves.items():
         if len(thresholds) != len(miou) or not len(miou):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mmwsss.evaluation.curve_files import read_curve
 
-from .figures import _new_figure, plot_threshold_curves
+from .figures import new_figure, plot_threshold_curves
 from .report_data import COLORS, ReportData, StageReport
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def smooth(values: NDArray) -> NDArray:
 def _plot_losses(losses: Mapping[str, tuple[NDArray, NDArray]]) -> Figure:
     from matplotlib.ticker import LogLocator
 
-    figure = _new_figure(6.0, 3.3)
+    figure = new_figure(6.0, 3.3)
     axis = figure.subplots()
     for color, (name, (steps, values)) in zip(_cycle(len(losses)), losses.items(), strict=True):
         means = smooth(values)

@@ -7,15 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MAPS, MASKS, PREDICTION = 'maps', 'masks', 'prediction'
-KINDS = dict(
-    MakeCAMs=MAPS,
-    MakeWalks=MAPS,
-    RefineMaps=MAPS,
-    MakePseudoMasks=MASKS,
-    Test=PREDICTION,
-)
-SUFFIXES = {MAPS: '.npz', MASKS: '.png', PREDICTION: '.png'}
+MAPS, MASKS, PREDICTIONS = 'maps', 'masks', 'predictions'
+# of what can be shown and measured
+SUFFIXES = {MAPS: '.npz', MASKS: '.png', PREDICTIONS: '.png'}
 # Tableau's ten, which are told apart on white and on black
 COLORS = (
     '#1f77b4',
@@ -37,8 +31,9 @@ class StageReport:
 
     Args:
         name: Its name in the pipeline.
-        type: ``Train``, ``MakeCAMs`` and so on.
-        title: What it is, in words; may be empty.
+        makes: ``data``, ``checkpoint``, ``maps``, ``labels``, ``masks``, ``predictions``, or ''
+            where it is none of these.
+        title: What it is, in words.
         seconds: How long it took.
         files: Number of files by split.
         figures: By split what :func:`~mmwsss.evaluation.mask_scores.mask_figures` gives, for
@@ -51,7 +46,7 @@ class StageReport:
     """
 
     name: str
-    type: str
+    makes: str
     title: str
     seconds: float
     files: Mapping[str, int]
@@ -60,11 +55,6 @@ class StageReport:
     folders: Mapping[str, Path]
     logs: Sequence[Path]
     commands: Sequence[str]
-
-    @property
-    def kind(self) -> str | None:
-        """``maps``, ``masks``, ``prediction``, or None for what is none of these."""
-        return KINDS.get(self.type)
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ class Painter:
         """Read and paint a file.
 
         Args:
-            kind: ``maps``, ``masks``, ``prediction`` or ``truth``.
+            kind: ``maps``, ``masks``, ``predictions`` or ``truth``.
             path: The file.
 
         Raises:
@@ -211,9 +211,9 @@ class _Column(NamedTuple):
 def _columns(data: ReportData, split: str) -> list[_Column]:
     """Return the stages that have files of a split."""
     columns = [
-        _Column(stage.name, stage.kind, files_by_name(stage.folders[split], SUFFIXES[stage.kind]))
+        _Column(stage.name, stage.makes, files_by_name(stage.folders[split], SUFFIXES[stage.makes]))
         for stage in data.stages
-        if stage.kind is not None and split in stage.folders
+        if stage.makes in SUFFIXES and split in stage.folders
     ]
     return [column for column in columns if column.files]
 

@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .report_data import MAPS, MASKS, PREDICTION, ReportData, StageReport
+from .report_data import MAPS, MASKS, PREDICTIONS, ReportData, StageReport
 
-_WHAT = dict(
-    DrawEmblems='drawn data set',
-    Train='training',
-    MakeCAMs='class activation maps',
-    MakeAffinityLabels='affinity labels',
-    MakeWalks='random walks',
-    MakePseudoMasks='pseudo masks',
-    Test='predictions',
-)
 _RATES = {'m_FP': ('m_FP', '.3f'), 'm_FN': ('m_FN', '.3f'), 'background score': ('threshold', 'g')}
 
 
@@ -133,7 +124,7 @@ def final_stage(data: ReportData, split: str) -> StageReport | None:
         split: On which it is measured.
     """
     stages = measured(data, split)
-    stages = [stage for stage in stages if stage.kind == PREDICTION] or stages
+    stages = [stage for stage in stages if stage.makes == PREDICTIONS] or stages
     return stages[-1] if stages else None
 
 
@@ -167,7 +158,7 @@ def stage_table(data: ReportData, split: str) -> StageTable:
         groups=list(groups.items()),
         columns=columns,
         names=[stage.name for stage in stages],
-        what=[stage.title or _WHAT.get(stage.type, stage.type) for stage in stages],
+        what=[stage.title for stage in stages],
         final=None if final is None else list(stages).index(final),
         total=duration(sum(stage.seconds for stage in stages)),
     )
@@ -202,15 +193,15 @@ def final_sentence(data: ReportData, split: str) -> tuple[str, str]:
             reason = 'it has no true masks'
         return '', f'There is no mIoU on {split}: {reason}.'
     figure = f'{final.figures[split]["mIoU"]:.2f} %'
-    if final.kind == PREDICTION:
+    if final.makes == PREDICTIONS:
         return figure, f'mIoU of the final model on {split}, without image tags.'
     return figure, f'mIoU of {final.name} on {split}; a final model has not been tested there.'
 
 
 def _tag_notes(data: ReportData) -> list[str]:
     """Say which stages know the tags of an image."""
-    tagged = [stage.name for stage in data.stages if stage.kind in (MAPS, MASKS)]
-    free = [stage.name for stage in data.stages if stage.kind == PREDICTION]
+    tagged = [stage.name for stage in data.stages if stage.makes in (MAPS, MASKS)]
+    free = [stage.name for stage in data.stages if stage.makes == PREDICTIONS]
     notes = []
     if tagged:
         verb = 'uses' if len(tagged) == 1 else 'use'

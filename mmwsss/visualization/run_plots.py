@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from .figures import _new_figure
+from .figures import new_figure
 from .report_curves import smooth
 from .report_data import COLORS
 
@@ -60,7 +60,7 @@ def plot_runs(
         raise ValueError('plot_runs: there is neither a loss nor a figure to plot.')
     columns = min(COLUMNS, len(titles))
     rows = -(-len(titles) // columns)
-    figure = _new_figure(4.6 * columns, 3.2 * rows + 0.4)
+    figure = new_figure(4.6 * columns, 3.2 * rows + 0.4)
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     colors = {run: COLORS[i % len(COLORS)] for i, run in enumerate(runs)}
     for axis, title in zip(axes, titles, strict=False):

@@ -7,7 +7,7 @@ from mmengine.config import Config
 
 from mmwsss.apis import ImageNetInferencer, WSSSInferencer
 from mmwsss.datasets import LabelFileError
-from mmwsss.engine.launch import UsageError
+from mmwsss.errors import UsageError
 from mmwsss.models.pretrained import find_file
 from tests.tiny_models import CAM_MODEL, make_config, save_photos, save_weights
 

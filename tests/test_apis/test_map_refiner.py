@@ -9,7 +9,7 @@ import torch
 from mmseg.registry import MODELS
 
 from mmwsss.apis import WSSSInferencer, map_refiner
-from mmwsss.engine.launch import UsageError
+from mmwsss.errors import UsageError
 from mmwsss.evaluation import read_cam_file
 from mmwsss.evaluation.pseudo_masks import pseudo_mask, refine_cams
 from mmwsss.models import PAR, DenseCRF

@@ -5,7 +5,7 @@ import pytest
 
 from mmwsss.apis.pictures import find_pictures, is_one_picture
 from mmwsss.apis.size_batches import size_batches
-from mmwsss.engine.launch import UsageError
+from mmwsss.errors import UsageError
 from tests.tiny_models import break_off, save_photos, save_video
 
 ARRAY = np.zeros((4, 5, 3), np.uint8)

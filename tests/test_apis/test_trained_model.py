@@ -7,7 +7,7 @@ import pytest
 from mmengine.config import Config
 
 from mmwsss.apis.trained_model import find_classes, find_trained_model, read_model_config
-from mmwsss.engine.launch import UsageError
+from mmwsss.errors import UsageError
 from tests.tiny_models import CLASSES, save_pipeline
 
 STAGES = ('cam', 'affinity', 'segmentation')
@@ -29,7 +29,7 @@ def work_dir(tmp_path):
 
 def plan(folder, *names):
     """Write the config of a pipeline with these trainings."""
-    stages = [dict(type='Train', name=name, config='c.py') for name in names]
+    stages = {name: dict(type='Train', config='c.py') for name in names}
     path = folder / 'pipeline.py'
     path.write_text(f'stages = {stages}')
     results = json.loads((folder / 'results.json').read_text())

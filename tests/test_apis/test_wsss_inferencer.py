@@ -15,7 +15,7 @@ from mmwsss.apis import PictureError, WSSSInferencer
 from mmwsss.apis.painting import paint_cams, paint_mask
 from mmwsss.datasets import ImageFileError, LabelFileError, read_mask
 from mmwsss.datasets.class_palettes import ClassPalette
-from mmwsss.engine.launch import UsageError
+from mmwsss.errors import UsageError
 from mmwsss.evaluation import PredictionError, read_cam_file
 from tests.tiny_models import (
     CAM_MODEL,

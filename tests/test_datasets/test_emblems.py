@@ -9,12 +9,12 @@ import pytest
 from mmseg.registry import DATASETS
 from PIL import Image
 
+from mmwsss.cli.launch import run_tool
 from mmwsss.datasets import emblems
 from mmwsss.datasets.emblems import EmblemsSettings, list_images, make_emblems
 from mmwsss.datasets.emblems_backgrounds import BACKGROUNDS
 from mmwsss.datasets.emblems_scene import draw_scene
 from mmwsss.datasets.emblems_shapes import EMBLEMS, draw_emblem, emblem_palette, emblem_scale
-from mmwsss.engine.launch import run_tool
 from tests.loading import load_file
 
 TINY = EmblemsSettings(num_train=4, num_val=2, size=32, num_emblems=3)

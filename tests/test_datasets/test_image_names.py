@@ -16,13 +16,13 @@ from PIL import Image
 
 from mmwsss.apis.picture_tags import add_tags
 from mmwsss.apis.pictures import find_pictures
+from mmwsss.cli.cam_tasks import find_images
+from mmwsss.cli.evaluate_folders import evaluate_masks
 from mmwsss.datasets import ImageLevelFolderDataset, PseudoMaskDataset, image_id, read_image_labels
 from mmwsss.datasets.image_labels import collect_labels
 from mmwsss.datasets.image_names import ImageNameError, ImageNames, image_name
-from mmwsss.engine.cam_tasks import find_images
-from mmwsss.engine.evaluate_folders import evaluate_masks
-from mmwsss.engine.pipeline.own_folder import list_photographs
-from mmwsss.engine.pipeline.own_images import fit_images
+from mmwsss.pipeline.photographs.folder import list_photographs
+from mmwsss.pipeline.photographs.images import fit_images
 from mmwsss.utils import FileProblemError
 
 CLASSES = ('background', 'dog', 'cat')

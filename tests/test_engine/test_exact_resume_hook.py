@@ -11,7 +11,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from mmseg.registry import HOOKS
 
 from mmwsss.datasets import NumberedDefaultSampler
-from mmwsss.engine.launch import UsageError
+from mmwsss.errors import UsageError
 from mmwsss.utils.seeding import AUGMENTATION, seed_random_numbers
 
 pytestmark = pytest.mark.stack

@@ -11,7 +11,7 @@ from mmseg.registry import HOOKS
 from torch import nn
 
 from mmwsss.engine import FreezeHook
-from mmwsss.engine.pipeline.own_schedule import set_schedule
+from mmwsss.pipeline.photographs.schedule import set_schedule
 from tests.leftovers import forget_runs
 
 pytestmark = pytest.mark.stack

@@ -10,10 +10,10 @@ from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmseg.registry import HOOKS
 
+from mmwsss.cli import launch
 from mmwsss.compat import load_strictly
 from mmwsss.datasets import make_emblems
 from mmwsss.datasets.emblems import EmblemsSettings
-from mmwsss.engine import launch
 from mmwsss.models.segmentors import afa as afa_module
 from tests.leftovers import forget_runs
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmwsss.cli.launch import one_sentence, run_tool
 from mmwsss.datasets import EmblemsSettings, make_emblems
-from mmwsss.engine.launch import one_sentence, run_tool
 from mmwsss.evaluation import write_cam_file
 from tests.loading import ROOT, load_file
 from tests.tiny_models import CAM_MODEL, save_training

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmwsss.engine.launch import UsageError
+from mmwsss.errors import UsageError
 from tests.loading import load_file
 
 FAST = ['--size', '20', '30', '--repeats', '1', '--iters', '2', '--device', 'cpu']

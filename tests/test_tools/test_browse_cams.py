@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmwsss.cli.launch import run_tool
 from mmwsss.datasets.class_palettes import write_mask_file
 from mmwsss.datasets.palette import voc_palette
-from mmwsss.engine.launch import run_tool
-from mmwsss.engine.pipeline.results import write_results
 from mmwsss.evaluation import write_cam_file
+from mmwsss.pipeline.results import write_results
 from mmwsss.visualization.cam_rows import image_iou
 from tests.loading import load_file
 from tests.test_visualization.test_report import Page
@@ -169,12 +169,12 @@ def test_classes_of_a_config(tool, folders, tmp_path):
 
 @pytest.fixture(scope='module')
 def pipeline(tmp_path_factory):
-    """The work dir of a pipeline that ended, with stages of the report's kinds."""
+    """The work dir of a pipeline that ended, with stages of a user's own."""
     root = make_toys(tmp_path_factory.mktemp('toys'))
     register()
     toys = make_pipeline(root, root / 'work')
     records = {}
-    for name, kind, file in (('maps', 'MakeCAMs', 'one.npz'), ('last', 'Test', 'two.png')):
+    for name, kind, file in (('maps', 'ToyMaps', 'one.npz'), ('last', 'ToyMasks', 'two.png')):
         (root / f'work/{name}/val').mkdir(parents=True)
         for image in (root / 'images').iterdir():
             target = root / f'work/{name}/val/{image.stem}{Path(file).suffix}'

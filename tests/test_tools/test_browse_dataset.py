@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmwsss.engine.launch import run_tool
+from mmwsss.cli.launch import run_tool
 from tests.loading import load_file
 from tests.test_visualization.test_report import Page
 from tests.weak_data import make_voc, save_mask

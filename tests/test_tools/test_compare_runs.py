@@ -6,7 +6,7 @@ import json
 import pytest
 from PIL import Image
 
-from mmwsss.engine.run_folders import read_run
+from mmwsss.pipeline.run_folders import read_run
 from tests.loading import load_file, run_main
 
 TOOL = 'tools/analysis_tools/compare_runs.py'

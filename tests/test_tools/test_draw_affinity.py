@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
-from mmwsss.engine import launch
+from mmwsss.cli import launch
 from mmwsss.models.segmentors.seam import correlation_input
 from tests.leftovers import forget_runs
 from tests.loading import load_file

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmwsss.engine.emblems_table import BUDGET, COLUMNS, ROWS, SIZES, put_between
-from mmwsss.engine.launch import run_tool
-from mmwsss.engine.pipeline import read_pipeline
-from mmwsss.engine.training_budget import budget_options
+from mmwsss.cli.launch import run_tool
+from mmwsss.pipeline import read_pipeline
+from mmwsss.pipeline.budget import budget_options
+from mmwsss.pipeline.emblems_table import BUDGET, COLUMNS, ROWS, SIZES, put_between
 from tests.loading import ROOT, load_file
 
 TOOL = 'tools/analysis_tools/emblems_table.py'
@@ -111,10 +111,13 @@ def test_failed_pipeline_stops_no_other_and_is_named(toys, monkeypatch, capsys):
     assert info.value.code == 2
     assert len(runs()) == 5
     said = capsys.readouterr()
-    assert f'[1/4] {SEAM}, seed 0: failed: stage cam: no room.' in said.out
+    assert f'[1/4] {SEAM}, seed 0: failed: run_pipeline.py: stage cam: no room.' in said.out
     assert '[4/4] apc_vit-tiny_emblems, seed 1: finished after 0:0' in said.out
     assert '50.00, not run' in said.out
-    assert said.err == f'emblems_table.py: {SEAM}, seed 0 failed: stage cam: no room.\n'
+    assert (
+        said.err
+        == f'emblems_table.py: {SEAM}, seed 0 failed: run_pipeline.py: stage cam: no room.\n'
+    )
     assert 'no room' in Path(f'work_dirs/emblems/{SEAM}/seed0.log').read_text()
 
 
@@ -122,7 +125,10 @@ def test_data_that_cannot_be_drawn_end_it(toys, capsys):
     (toys.TOOLS / toys.DRAW).write_text("import sys; sys.exit('make_emblems.py: no room.')")
     with pytest.raises(SystemExit):
         run(toys)
-    assert capsys.readouterr().err == 'emblems_table.py: Emblems cannot be drawn: no room.\n'
+    assert (
+        capsys.readouterr().err
+        == 'emblems_table.py: Emblems cannot be drawn: make_emblems.py: no room.\n'
+    )
     assert not Path('tools/runs').exists()
 
 

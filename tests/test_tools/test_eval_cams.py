@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmwsss.engine.evaluate_folders import evaluate_masks
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.cli.evaluate_folders import evaluate_masks
+from mmwsss.cli.launch import run_tool
+from mmwsss.errors import UsageError
 from mmwsss.evaluation import CAMMetric, read_curve, write_cam_file
 from mmwsss.evaluation.cam_files import VERSION
 from tests.loading import load_file

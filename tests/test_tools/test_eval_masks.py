@@ -9,8 +9,9 @@ import pytest
 import torch
 from mmseg.evaluation import IoUMetric
 
+from mmwsss.cli.launch import run_tool
 from mmwsss.datasets.class_palettes import write_mask_file
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.errors import UsageError
 from mmwsss.evaluation.mask_scores import mask_figures
 from tests.loading import load_file
 from tests.weak_data import save_mask, save_text

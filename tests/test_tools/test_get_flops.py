@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from torch import nn
 
-from mmwsss.engine.complexity import BETWEEN, build_empty, count_complexity
+from mmwsss.cli.complexity import BETWEEN, build_empty, count_complexity
 from mmwsss.models import TokenViT
 from tests.loading import run_main
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mmwsss.engine.launch import run_tool
+from mmwsss.cli.launch import run_tool
 from mmwsss.evaluation import read_cam_file
 from mmwsss.models.pretrained import find_file
 from tests.tiny_models import CAM_MODEL, break_off, save_photos, save_training, save_video

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from mmwsss.cli.launch import run_tool
 from mmwsss.datasets import read_mask
 from mmwsss.datasets.affinity_files import read_affinity_scores
 from mmwsss.datasets.image_names import ImageNameError
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.errors import UsageError
 from mmwsss.evaluation import write_cam_file
 from mmwsss.models.refiners import DenseCRF
 from tests.cam_folder import CLASSES, HARMS, contents, copy_cam_folder, draw_cam_folder

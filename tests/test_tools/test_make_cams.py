@@ -18,9 +18,9 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from PIL import Image
 
+from mmwsss.cli.model_files import unfinished
 from mmwsss.datasets import ImageLevelFolderDataset
-from mmwsss.engine.launch import UsageError
-from mmwsss.engine.model_files import unfinished
+from mmwsss.errors import UsageError
 from mmwsss.evaluation import read_cam_file
 from tests.leftovers import forget_runs
 from tests.loading import load_file

@@ -5,9 +5,9 @@ import re
 import pytest
 import yaml
 
-from mmwsss.engine.launch import UsageError
-from mmwsss.engine.model_zoo import INDEX, PAGE
-from mmwsss.engine.model_zoo_results import RESULTS, read_results
+from mmwsss.cli.model_zoo import INDEX, PAGE
+from mmwsss.cli.model_zoo_results import RESULTS, read_results
+from mmwsss.errors import UsageError
 from tests.loading import load_file
 
 TOOL = 'tools/analysis_tools/make_model_zoo.py'

@@ -14,9 +14,9 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from PIL import Image
 
+from mmwsss.cli.launch import run_tool
 from mmwsss.datasets import read_mask
 from mmwsss.datasets.masks import MaskError
-from mmwsss.engine.launch import run_tool
 from tests.loading import load_file
 
 pytestmark = pytest.mark.stack

@@ -15,8 +15,9 @@ import pytest
 import torch
 from PIL import Image
 
+from mmwsss.cli.launch import run_tool
 from mmwsss.datasets import read_mask, voc_palette
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.errors import UsageError
 from mmwsss.evaluation import write_cam_file
 from mmwsss.models.refiners import DenseCRF
 from tests.cam_folder import CLASSES, HARMS, contents, copy_cam_folder, draw_cam_folder
@@ -181,12 +182,12 @@ def test_pixels_between_two_scores_are_undecided(tool, folder, tmp_path):
 )
 def test_settings_of_the_crf(tool, words, kind, changes):
     args = tool.make_parser().parse_args(['x', '--images', 'x', '--out-dir', 'x', *words])
-    assert tool.crf_settings(args) == {**tool.CRF[kind], **changes}
+    assert tool.crf_settings(args.crf, args.crf_config) == {**tool.CRF[kind], **changes}
 
 
 def test_without_a_crf(tool):
     args = tool.make_parser().parse_args(['x', '--images', 'x', '--out-dir', 'x'])
-    assert tool.crf_settings(args) is None
+    assert tool.crf_settings(args.crf, args.crf_config) is None
 
 
 # processes, resuming
@@ -332,13 +333,13 @@ def test_killed_process_ends_with_a_sentence(tool, folder, tmp_path, monkeypatch
         (['--share', '2', '2'], {}, '--share takes I N with I in 0 to N - 1, got 2 2'),
         (['--bg-score', '1.5'], {}, "argument --bg-score: '1.5' where a number, 0 to 1"),
         (['--bg-score', 'nan'], {}, "argument --bg-score: 'nan' where a number, 0 to 1"),
-        (['--bg-alpha', '0'], {}, '--bg-alpha must be positive, got 0'),
-        (['--ignore', '0.4', '0.3'], {}, '--ignore takes LOW < HIGH, both in 0 to 1, got 0.4 0.3'),
-        (['--crf-config', 'iters=4'], {}, '--crf-config has no iters with --crf labels; it has'),
+        (['--bg-alpha', '0'], {}, 'bg_alpha must be positive, got 0'),
+        (['--ignore', '0.4', '0.3'], {}, 'ignore takes LOW < HIGH, both in 0 to 1, got 0.4 0.3'),
+        (['--crf-config', 'iters=4'], {}, 'crf_config has no iters with crf labels; it has'),
         (
             ['--crf', 'probs', '--crf-config', 'gt_prob=.7'],
             {},
-            '--crf-config has no gt_prob with --crf probs',
+            'crf_config has no gt_prob with crf probs',
         ),
         (['--crf-config', 'num_iters=0'], {}, 'num_iters must be at least 1, got 0'),
         (['--crf-config', 'bilateral.sx=4'], {}, 'bilateral must be None or a dict of positive'),

@@ -21,8 +21,9 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
+from mmwsss.cli.launch import run_tool
 from mmwsss.datasets import ImageLevelFolderDataset
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.errors import UsageError
 from mmwsss.evaluation import read_cam_file, write_cam_file
 from tests.loading import load_file
 

@@ -12,7 +12,7 @@ from mmengine.runner.checkpoint import load_checkpoint
 from mmseg.models import MixVisionTransformer
 from mmseg.registry import MODELS
 
-from mmwsss.engine.launch import run_tool
+from mmwsss.cli.launch import run_tool
 from mmwsss.models.converters.foreign_weights import Converted
 from mmwsss.models.converters.mit import (
     AFA,

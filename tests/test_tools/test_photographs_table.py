@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mmwsss.engine.launch import UsageError
+from mmwsss.errors import UsageError
 from tests.loading import load_file
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/photographs_table.py'

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from mmwsss.engine.pipeline.stages import RefineMaps
 from mmwsss.evaluation import read_cam_file, write_cam_file
 from mmwsss.evaluation.cam_images import read_image_and_cams
 from mmwsss.models.refiners import PAR
+from mmwsss.pipeline.stages import RefineMaps
 from tests.cam_folder import CLASSES, HARMS, copy_cam_folder, draw_cam_folder
 from tests.loading import load_file
 
@@ -77,11 +77,11 @@ def test_wrong_settings_are_refused(folder, tmp_path, words):
 
 def test_stage_hands_its_settings_on():
     stage = RefineMaps('x', cams='y', splits=['val'], par=dict(num_iters=5, dilations=[1, 2]))
-    assert stage.words(None, 'val') == ['--par-config', 'num_iters=5', 'dilations=[1,2]']
+    assert stage.words('val') == ['--par-config', 'num_iters=5', 'dilations=[1,2]']
     assert stage.entry == dict(num_iters=5, dilations=[1, 2])
     # what is left out counts as what it is
     default = RefineMaps('x', cams='y', splits=['val'])
-    assert default.words(None, 'val') == [] and default.entry['num_iters'] == 10
+    assert default.words('val') == [] and default.entry['num_iters'] == 10
     assert default.title == 'maps of y, refined by PAR'
 
 

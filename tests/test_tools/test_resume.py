@@ -9,9 +9,10 @@ from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmseg.registry import HOOKS, TRANSFORMS
 
+from mmwsss.cli import launch
 from mmwsss.compat import load_strictly
 from mmwsss.datasets import numbered
-from mmwsss.engine import ExactResumeHook, launch
+from mmwsss.engine import ExactResumeHook
 from tests.leftovers import forget_runs
 from tests.loading import load_file
 from tests.weak_data import make_voc

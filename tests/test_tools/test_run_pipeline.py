@@ -19,13 +19,15 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
+from mmwsss.cli.launch import run_tool
 from mmwsss.datasets import make_emblems
 from mmwsss.datasets.emblems import EmblemsSettings
-from mmwsss.engine.launch import UsageError, run_tool
-from mmwsss.engine.pipeline import STAGES, run_pipeline
-from mmwsss.engine.pipeline.locks import locked
-from mmwsss.engine.pipeline.world import World, join_world
+from mmwsss.errors import UsageError
 from mmwsss.evaluation import write_cam_file
+from mmwsss.pipeline import STAGES, run_pipeline
+from mmwsss.pipeline.locks import locked
+from mmwsss.pipeline.tool_configs import config_text
+from mmwsss.pipeline.world import World, join_world
 from tests.loading import load_file
 from tests.toy_pipeline import NAMES, make_pipeline, make_toys, register, toy_config, unregister
 from tests.weak_data import save_text
@@ -64,7 +66,7 @@ def config(toys, tmp_path):
 
     def config(**changes):
         path = tmp_path / 'toys.py'
-        path.write_text(f'"""Toys."""\n{toy_config(toys, **changes).pretty_text}')
+        path.write_text(f'"""Toys."""\n{config_text(toy_config(toys, **changes).to_dict())}')
         return str(path)
 
     return config
@@ -146,7 +148,7 @@ def test_options(tool, config, work, capsys):
 
 
 OWN_STAGE = """
-from mmwsss.engine.pipeline import STAGES, Command, Stage
+from mmwsss.pipeline import STAGES, Command, Stage
 
 
 @STAGES.register_module()
@@ -156,9 +158,9 @@ class CopyOne(Stage):
     def __init__(self, name, *, source, title=None):
         super().__init__(name, title=title, sources=dict(source=source))
 
-    def commands(self, pipeline):
-        file = pipeline.folder(self.sources['source']) / 'val/a.png'
-        return [Command('toy.py', (str(file), str(pipeline.folder(self.name)), '--names', 'z'))]
+    def commands(self):
+        file = self.source('source').folder / 'val/a.png'
+        return [Command('toy.py', (str(file), str(self.folder), '--names', 'z'))]
 """
 
 
@@ -167,8 +169,8 @@ def test_stage_of_ones_own(tool, toys, work, tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(tmp_path)
     cfg = toy_config(toys)
     cfg.custom_imports = dict(imports=['own_stages'], allow_failed_imports=False)
-    cfg.stages.append(dict(type='CopyOne', name='copy', source='last'))
-    path = save_text(tmp_path / 'own.py', cfg.pretty_text)
+    cfg.stages['copy'] = dict(type='CopyOne', source='last')
+    path = save_text(tmp_path / 'own.py', config_text(cfg.to_dict()))
     try:
         call(tool, path, '--work-dir', work, '--workers', '1')
         call(tool, path, '--work-dir', work, '--workers', '1')
@@ -284,7 +286,7 @@ def test_tools_of_a_killed_run_are_waited_for(work, tmp_path, monkeypatch, patie
     file = os.open(work / '.lock', os.O_RDWR)
     fcntl.flock(file, fcntl.LOCK_EX)
     threading.Timer(0.3, os.close, [file]).start()
-    monkeypatch.setattr('mmwsss.engine.pipeline.locks.PATIENCE', patience)
+    monkeypatch.setattr('mmwsss.pipeline.locks.PATIENCE', patience)
     expected = nullcontext() if works else pytest.raises(UsageError, match=f'process {gone} on')
     with expected, locked(work):
         assert (work / '.lock').read_text().endswith(f' {os.getpid()}')
@@ -367,7 +369,7 @@ def test_failure_in_one_process_ends_all(tool, config, work, tmp_path):
     # of four images the second process has the second and the fourth
     ends, logs = parents(tool, config(maps=dict(spread='ranks')), work, tmp_path, TOY_FAIL='b')
     assert ends == [2, 2]
-    assert 'stage maps failed in process 1: b is wrong: make it right.' in logs[1]
+    assert 'stage maps failed in process 1: toy.py: b is wrong: make it right.' in logs[1]
     assert 'another process of the pipeline has ended: see its message.' in logs[0]
 
 
@@ -387,19 +389,19 @@ def test_training_on_several_processes(tmp_path, work, monkeypatch, size, batch,
     monkeypatch.chdir(tmp_path)
     make_emblems('emblems', EmblemsSettings(num_train=8, num_val=1, size=32))
     options = {'train_cfg.max_iters': 2, 'default_hooks.logger.interval': 1}
-    train = dict(type='Train', name='cam', config='configs/cam/cam_r38-tiny_emblems.py')
+    train = dict(type='Train', config='configs/cam/cam_r38-tiny_emblems.py')
     content = dict(
         data_root='emblems',
         classes=dict(data_root='emblems'),
         splits=dict(train=dict(split='train', images='emblems/JPEGImages')),
-        stages=[{**train, 'options': {**options, 'train_dataloader.batch_size': batch}}],
+        stages=dict(cam={**train, 'options': {**options, 'train_dataloader.batch_size': batch}}),
     )
     config = save_text(tmp_path / 'one.py', Config(content).pretty_text)
     tool = load_file('tools/run_pipeline.py')
     ends, logs = parents(tool, str(config), work, tmp_path, size=size)
     log = (work / 'cam/cam.log').read_text()
     assert ends == [0] * size, (logs, log[-2000:])
-    assert f'train_dataloader.batch_size={batch // group}' in log
+    assert Config.fromfile(work / 'cam/cam.py').train_dataloader.batch_size == batch // group
     assert f'GPU number: {group}\n' in log
     others = [f'cam.rank{rank}.log' for rank in range(1, group)]
     assert [path.name for path in (work / 'cam').glob('cam.rank*')] == others
@@ -461,10 +463,10 @@ def own(toys, work, tmp_path):
     shutil.copytree(toys, root)
     (root / 'tools/make_pseudo_masks.py').symlink_to(ROOT / 'tools/make_pseudo_masks.py')
     cfg = toy_config(root, split=dict(masks=str(tmp_path / 'absent')))
-    cfg.stages = [
-        dict(type='ToyMaps', name='maps'),
-        dict(type='MakePseudoMasks', name='own', cams='maps', splits=['val'], bg_score=0.5),
-    ]
+    cfg.stages = dict(
+        maps=dict(type='ToyMaps'),
+        own=dict(type='MakePseudoMasks', cams='maps', splits=['val'], bg_score=0.5),
+    )
 
     def own(**limits):
         run_pipeline(make_pipeline(root, work, cfg), **limits)

@@ -12,7 +12,8 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from mmwsss.engine import launch
+from mmwsss.cli import launch
+from mmwsss.pipeline.tool_configs import config_text
 from tests.loading import load_file
 from tests.weak_data import make_image, save_image, save_mask, save_text
 
@@ -54,11 +55,11 @@ def short_template(path):
     """Write the tiny pipeline with masks made of the maps of the baseline."""
     cfg = Config.fromfile(TEMPLATE)
     kept = ('data', 'cam', 'seam_maps', 'masks', 'segmentation', 'test')
-    stages = {stage.name: stage for stage in cfg.stages if stage.name in kept}
-    stages['seam_maps'].model = 'cam'
-    stages['masks'].cams = 'seam_maps'
-    cfg.stages = list(stages.values())
-    save_text(path, cfg.dump())
+    cfg.stages = {name: cfg.stages[name] for name in cfg.stages if name in kept}
+    cfg.stages.seam_maps.model = 'cam'
+    cfg.stages.masks.cams = 'seam_maps'
+    # the order of the stages counts
+    save_text(path, config_text(cfg.to_dict()))
     return path
 
 

@@ -14,7 +14,7 @@ HEAVY = ('numpy', 'torch', 'cv2', 'mmengine', 'mmcv', 'mmseg', 'prettytable', 'y
 # runs a tool once for each case, in a process that ends as the interpreter does
 MAIN = """
 import argparse, json, os, sys
-from mmwsss.engine.launch import run_tool
+from mmwsss.cli.launch import run_tool
 
 def case(words, closed, errors):
     reader, writer = os.pipe()

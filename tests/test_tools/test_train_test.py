@@ -15,8 +15,8 @@ from mmengine.registry import init_default_scope
 from mmseg.models import SegTTAModel
 from PIL import Image
 
+from mmwsss.cli import launch
 from mmwsss.compat import load_strictly
-from mmwsss.engine import launch
 from tests.leftovers import forget_runs
 from tests.loading import load_file
 
@@ -345,7 +345,7 @@ from pathlib import Path
 import torch
 from torch import distributed
 
-from mmwsss.engine.launch import run_tool
+from mmwsss.cli.launch import run_tool
 
 
 def train(args):
@@ -374,7 +374,7 @@ TALKING = """
 import argparse
 import os
 
-from mmwsss.engine.launch import run_tool
+from mmwsss.cli.launch import run_tool
 
 
 def talk(args):

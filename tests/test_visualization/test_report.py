@@ -86,9 +86,9 @@ def figures(pixels, threshold=None):
     return found if threshold is None else dict(found, threshold=threshold)
 
 
-def stage(name, kind, **fields):
+def stage(name, makes, **fields):
     empty = dict(title='', seconds=1.0, files={}, figures={}, curves={}, folders={})
-    return StageReport(name=name, type=kind, **{**empty, 'logs': [], 'commands': [], **fields})
+    return StageReport(name=name, makes=makes, **{**empty, 'logs': [], 'commands': [], **fields})
 
 
 def make_files(root):
@@ -116,7 +116,7 @@ def make_stages(root):
     return [
         stage(
             'cam',
-            'Train',
+            'checkpoint',
             title='a <classifier>',
             seconds=4210.0,
             logs=[root / 'first.json', root / 'second.json'],
@@ -124,20 +124,23 @@ def make_stages(root):
         ),
         stage(
             'maps',
-            'MakeCAMs',
+            'maps',
+            title='class activation maps',
             files=dict(train=2000, val=7),
             figures=maps,
             curves=dict(val=root / 'curve.csv'),
             folders=dict(val=root / 'maps'),
         ),
-        stage('labels', 'MakeAffinityLabels', files=dict(train=2000)),
+        stage('labels', 'labels', files=dict(train=2000)),
         stage(
             'masks',
-            'MakePseudoMasks',
+            'masks',
             figures=dict(val=dict(figures(30), undecided=12.5)),
             folders=dict(val=root / 'masks'),
         ),
-        stage('test', 'Test', figures=dict(val=figures(80)), folders=dict(val=root / 'test')),
+        stage(
+            'test', 'predictions', figures=dict(val=figures(80)), folders=dict(val=root / 'test')
+        ),
     ]
 
 

@@ -6,13 +6,8 @@ import argparse
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from mmwsss.engine.launch import (
-    UsageError,
-    add_common_options,
-    check_checkpoint,
-    load_config,
-    run_tool,
-)
+from mmwsss.cli.launch import add_common_options, check_checkpoint, load_config, run_tool
+from mmwsss.errors import UsageError
 
 import torch
 
@@ -141,7 +136,7 @@ def load(args: argparse.Namespace) -> tuple[nn.Module, DataLoader]:
     Raises:
         UsageError: the config is none of an AFA, or the weights do not fit.
     """
-    from mmwsss.engine.fitting import check_weights
+    from mmwsss.cli.fitting import check_weights
     from mmwsss.models import AFA
 
     from mmengine.registry import init_default_scope

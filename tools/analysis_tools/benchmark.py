@@ -14,8 +14,7 @@ from typing import Any
 
 import mmwsss  # noqa: F401 - registers everything
 from mmwsss.apis.trained_model import check_device
-from mmwsss.engine.launch import one_sentence
-from mmwsss.engine.pipeline.tool_configs import load_tool_config
+from mmwsss.cli.launch import one_sentence, read_config
 from mmwsss.utils.measure import peak_resident
 
 import torch
@@ -182,7 +181,7 @@ def measure(config: str, args: argparse.Namespace) -> dict[str, Any]:
     if args.threads:
         torch.set_num_threads(args.threads)
     set_random_seed(0)
-    cfg = load_tool_config(config, args.cfg_options or {})
+    cfg = read_config(config, args.cfg_options or {})
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     model = build_model(cfg, args)
     head = getattr(model, 'cam_head', None) or model.decode_head
@@ -241,7 +240,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     args = parse_args(argv)
     for config in args.configs:
-        load_tool_config(config, args.cfg_options or {})
+        read_config(config, args.cfg_options or {})
     cuda = torch.device(args.device).type == 'cuda'
     memory = 'peak MiB (PyTorch)' if cuda else 'peak MiB (process)'
     table = PrettyTable(['config', 'batch', 'size', 'images/s', memory], align='r')

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import mmwsss  # noqa: F401 - registers everything
 from mmwsss.apis.trained_model import check_device
-from mmwsss.engine.launch import one_sentence
+from mmwsss.cli.launch import one_sentence
 from mmwsss.models.segmentors import AFA
 from mmwsss.ops import min_max_norm
 from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child

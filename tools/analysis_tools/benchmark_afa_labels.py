@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
 from mmwsss.apis.trained_model import check_device
-from mmwsss.engine.launch import one_sentence
+from mmwsss.cli.launch import one_sentence
 from mmwsss.models import PAR
 from mmwsss.models.refiners import refine_scores
 from mmwsss.models.segmentors.afa_routes import affinity_route_scores, cam_route_scores

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from mmwsss.apis.trained_model import check_device
+from mmwsss.cli.launch import one_sentence
 from mmwsss.datasets.transforms import decode_image
-from mmwsss.engine.launch import UsageError, one_sentence
+from mmwsss.errors import UsageError
 from mmwsss.models import DenseCRF
 from mmwsss.utils import number, read_content
 from mmwsss.utils.measure import best_seconds

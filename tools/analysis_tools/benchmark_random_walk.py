@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from mmwsss.apis.trained_model import check_device
-from mmwsss.engine.launch import one_sentence
+from mmwsss.cli.launch import one_sentence
 from mmwsss.ops import half_disc_offsets, random_walk
 from mmwsss.utils import number
 from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child

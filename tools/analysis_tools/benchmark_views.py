@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mmwsss.engine.launch import one_sentence
+from mmwsss.cli.launch import one_sentence
 from mmwsss.models import CAMTTAModel
 from mmwsss.ops import normalize_cam
 from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child

@@ -6,22 +6,23 @@ import argparse
 from collections.abc import Sequence
 from functools import partial
 
+from mmwsss.cli.evaluation_tools import unwritable
+from mmwsss.cli.launch import load_config, run_tool
+from mmwsss.cli.mask_tools import (
+    add_class_options,
+    add_worker_option,
+    chosen_classes,
+    work_through,
+)
 from mmwsss.datasets.class_palettes import ClassPalette
-from mmwsss.engine.browse_tools import (
+from mmwsss.errors import UsageError
+from mmwsss.pipeline.browse import (
     Sources,
     config_classes,
     find_tasks,
     folder_sources,
     pipeline_sources,
     with_best_scores,
-)
-from mmwsss.engine.evaluation_tools import unwritable
-from mmwsss.engine.launch import UsageError, load_config, run_tool
-from mmwsss.engine.mask_tools import (
-    add_class_options,
-    add_worker_option,
-    chosen_classes,
-    work_through,
 )
 from mmwsss.visualization.cam_rows import (
     BEST,
@@ -35,10 +36,10 @@ from mmwsss.visualization.cam_rows import (
     score_image,
     write_cam_page,
 )
-from mmwsss.visualization.report_data import MAPS, MASKS, PREDICTION
+from mmwsss.visualization.report_data import MAPS, MASKS, PREDICTIONS
 from mmwsss.visualization.report_pictures import spread
 
-FOLDERS = dict(cams=MAPS, walks=MAPS, masks=MASKS, predictions=PREDICTION)
+FOLDERS = dict(cams=MAPS, walks=MAPS, masks=MASKS, predictions=PREDICTIONS)
 
 
 def make_parser() -> argparse.ArgumentParser:

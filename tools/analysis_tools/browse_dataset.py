@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from mmwsss.cli.launch import load_config, run_tool
+from mmwsss.cli.mask_tools import make_folder
 from mmwsss.datasets import image_id
 from mmwsss.datasets.masks import IGNORE_INDEX
-from mmwsss.engine.launch import UsageError, load_config, run_tool
-from mmwsss.engine.mask_tools import make_folder
+from mmwsss.errors import UsageError
 from mmwsss.utils import atomic_write
 from mmwsss.utils.progress import track
 from mmwsss.utils.seeding import AUGMENTATION, seed_random_numbers

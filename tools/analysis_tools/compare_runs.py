@@ -10,10 +10,11 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
 
-from mmwsss.engine.evaluation_tools import unwritable
-from mmwsss.engine.launch import UsageError, run_tool
-from mmwsss.engine.pipeline.display import clock
-from mmwsss.engine.run_folders import Run, differences, read_run
+from mmwsss.cli.evaluation_tools import unwritable
+from mmwsss.cli.launch import run_tool
+from mmwsss.errors import UsageError
+from mmwsss.pipeline.display import clock
+from mmwsss.pipeline.run_folders import Run, differences, read_run
 from mmwsss.utils import atomic_write
 from mmwsss.visualization import save_figure
 from mmwsss.visualization.run_plots import plot_runs

@@ -6,13 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmwsss.engine.launch import (
-    UsageError,
-    add_common_options,
-    check_checkpoint,
-    load_config,
-    run_tool,
-)
+from mmwsss.cli.launch import add_common_options, check_checkpoint, load_config, run_tool
+from mmwsss.errors import UsageError
 
 import numpy as np
 
@@ -67,7 +62,7 @@ def load_model(cfg: Config, args: argparse.Namespace) -> nn.Module:
         CheckpointError: the file is no checkpoint.
     """
     import mmwsss  # noqa: F401 - registers everything
-    from mmwsss.engine.fitting import check_weights
+    from mmwsss.cli.fitting import check_weights
 
     from mmengine.registry import init_default_scope
     from mmengine.runner import CheckpointLoader, load_checkpoint

@@ -9,8 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from mmwsss.cli.evaluation_tools import unwritable
+from mmwsss.cli.launch import run_tool
 from mmwsss.datasets.emblems import EmblemsSettings
-from mmwsss.engine.emblems_table import (
+from mmwsss.errors import UsageError
+from mmwsss.pipeline.budget import budget_options
+from mmwsss.pipeline.children import Child, command_line, readable
+from mmwsss.pipeline.display import clock, say
+from mmwsss.pipeline.emblems_table import (
     END,
     SIZES,
     Size,
@@ -19,12 +25,6 @@ from mmwsss.engine.emblems_table import (
     run_folder,
     table_rows,
 )
-from mmwsss.engine.evaluation_tools import unwritable
-from mmwsss.engine.launch import UsageError, run_tool
-from mmwsss.engine.pipeline.children import Child, command_line, readable
-from mmwsss.engine.pipeline.display import clock, say
-from mmwsss.engine.pipeline.tool_configs import option_words
-from mmwsss.engine.training_budget import budget_options
 from mmwsss.utils import atomic_write, number, read_utf8
 
 TOOLS = Path(__file__).resolve().parents[1]
@@ -133,7 +133,8 @@ def budget_words(config: Path, size: Size, total: int) -> list[str]:
     """
     settings = EmblemsSettings()
     photographs = settings.num_train + settings.num_val if size.own else None
-    return option_words(budget_options(str(config), TOOLS, total, photographs))
+    options = budget_options(str(config), TOOLS, total, photographs)
+    return ['--cfg-options', *(f'{key}={iters}' for key, iters in options.items())]
 
 
 def find_jobs(args: argparse.Namespace, size: Size, work_dir: Path) -> list[Job]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 
 import mmwsss  # noqa: F401 - registers everything
-from mmwsss.engine.complexity import (
+from mmwsss.cli.complexity import (
     Complexity,
     Part,
     build_empty,
     count_complexity,
     image_size,
 )
-from mmwsss.engine.launch import UsageError, load_config, run_tool
+from mmwsss.cli.launch import load_config, run_tool
+from mmwsss.errors import UsageError
 
 from mmengine.config import Config, DictAction
 from prettytable import PrettyTable

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import mmwsss  # noqa: F401 - registers everything
-from mmwsss.engine.complexity import build_empty, count_complexity, image_size
-from mmwsss.engine.launch import UsageError, run_tool
-from mmwsss.engine.model_zoo import INDEX, PAGE, make_index, make_page
-from mmwsss.engine.model_zoo_results import RESULTS, read_results
+from mmwsss.cli.complexity import build_empty, count_complexity, image_size
+from mmwsss.cli.launch import run_tool
+from mmwsss.cli.model_zoo import INDEX, PAGE, make_index, make_page
+from mmwsss.cli.model_zoo_results import RESULTS, read_results
+from mmwsss.errors import UsageError
 from mmwsss.utils import atomic_write
 
 import yaml

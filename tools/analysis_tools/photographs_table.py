@@ -10,7 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.cli.launch import run_tool
+from mmwsss.errors import UsageError
 from mmwsss.utils import shown
 
 import numpy as np
@@ -118,7 +119,8 @@ def measure_bound(args: argparse.Namespace, work: Path, seed: int) -> float:
     options = [f'train_dataloader.dataset.data_prefix.seg_map_path={source}']
     options.append(f'randomness.seed={seed}')
     words = ['--work-dir', folder, '--resume', '--cfg-options', *options]
-    call('train.py', work / 'configs/segmentation.py', *words)
+    # the config that was run, with the first weights
+    call('train.py', work / 'segmentation/segmentation.py', *words)
     call('infer.py', Path(args.val) / 'images', '--work-dir', folder, '--out-dir', out / 'bound')
     masks = Path(args.val) / 'masks'
     found = out / 'bound/masks'

@@ -9,6 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from mmwsss.cli.launch import load_config, run_tool
+from mmwsss.cli.mask_tools import add_worker_option, work_through
 from mmwsss.datasets import (
     ImageEntry,
     ImageLevelDataset,
@@ -27,8 +29,7 @@ from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.folder_files import FolderFiles, list_folder
 from mmwsss.datasets.image_labels import collect_labels, files_without_image
 from mmwsss.datasets.image_names import ImageNames
-from mmwsss.engine.launch import UsageError, load_config, run_tool
-from mmwsss.engine.mask_tools import add_worker_option, work_through
+from mmwsss.errors import UsageError
 from mmwsss.utils import number, shown
 
 from mmengine.config import DictAction

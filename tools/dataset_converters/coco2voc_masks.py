@@ -9,15 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mmwsss.cli.broken_entries import add_skip_option, end_with
+from mmwsss.cli.launch import run_tool
+from mmwsss.cli.mask_tools import add_worker_option, work_through
 from mmwsss.datasets import LabelFileError, MaskError, image_id
 from mmwsss.datasets.class_palettes import read_classes
 from mmwsss.datasets.coco_masks import Instance, MaskTask, write_mask
 from mmwsss.datasets.label_readers.coco_json import fields_of, named_items, sound_annotations
 from mmwsss.datasets.label_readers.common import Report, refuse
 from mmwsss.datasets.label_readers.json_file import load_instances
-from mmwsss.engine.broken_entries import add_skip_option, end_with
-from mmwsss.engine.launch import UsageError, run_tool
-from mmwsss.engine.mask_tools import add_worker_option, work_through
+from mmwsss.errors import UsageError
 from mmwsss.utils import remove_stale, short_list, user_sentence
 
 

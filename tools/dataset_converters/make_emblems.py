@@ -6,9 +6,10 @@ import argparse
 import os
 from concurrent.futures.process import BrokenProcessPool
 
+from mmwsss.cli.launch import run_tool
 from mmwsss.datasets.emblems import EmblemsSettings, make_emblems
 from mmwsss.datasets.emblems_shapes import EMBLEMS
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.errors import UsageError
 from mmwsss.utils import user_sentence
 
 

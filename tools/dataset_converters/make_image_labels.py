@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmwsss.cli.broken_entries import add_skip_option, end_with
+from mmwsss.cli.launch import run_tool
 from mmwsss.datasets import ImageLabels, LabelFileError, read_image_labels
 from mmwsss.datasets.check import error_finding
 from mmwsss.datasets.class_names import class_names
@@ -14,8 +16,7 @@ from mmwsss.datasets.image_labels import collect_labels
 from mmwsss.datasets.image_level_dataset import line_image, read_split
 from mmwsss.datasets.image_names import ImageNames
 from mmwsss.datasets.label_writers import write_image_labels
-from mmwsss.engine.broken_entries import add_skip_option, end_with
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.errors import UsageError
 from mmwsss.utils import short_list, user_sentence
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser, dataset_name
-from mmwsss.engine.launch import run_tool
+from mmwsss.cli.converter_tools import convert_checkpoint, converter_parser, dataset_name
+from mmwsss.cli.launch import run_tool
 from mmwsss.models.converters.mit import read_afa
 
 B1 = dict(embed_dims=64, num_layers=[2, 2, 2, 2], num_heads=[1, 2, 5, 8])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser
-from mmwsss.engine.launch import run_tool
+from mmwsss.cli.converter_tools import convert_checkpoint, converter_parser
+from mmwsss.cli.launch import run_tool
 from mmwsss.models.converters.convolutional import read_resnet38d
 
 

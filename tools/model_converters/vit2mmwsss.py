@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
-from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser
-from mmwsss.engine.launch import UsageError, run_tool
+from mmwsss.cli.converter_tools import convert_checkpoint, converter_parser
+from mmwsss.cli.launch import run_tool
+from mmwsss.errors import UsageError
 from mmwsss.models.converters.vit import read_token_vit
 
 

@@ -9,9 +9,8 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
 
 from mmwsss.datasets.numbered import NumberedDefaultSampler, NumberedInfiniteSampler
+from mmwsss.errors import UsageError
 from mmwsss.utils.seeding import MODEL, seed_random_numbers
-
-from ..launch import UsageError
 
 
 @HOOKS.register_module()
