@@ -7,20 +7,35 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS, MODELS
 from PIL import Image
 
-from tests.test_pipeline.test_own_data import CLASSES, ROOT, SHORT, make_photos, own, run, run_test
+from mmwsss.pipeline import Pipeline
+from tests.test_pipeline.test_own_data import (
+    CLASSES,
+    ROOT,
+    SHORT,
+    TOOLS,
+    make_photos,
+    own,
+    run,
+    run_test,
+)
 from tests.weak_data import make_image, save_image
 
 pytestmark = pytest.mark.stack
 SIDES = {'apc_vit-b_voc': 384, 'apc_vit-tiny_emblems': 128}
 
 
-def made(root, name):
-    """Write the configs of a pipeline for a folder, and return that of the training."""
+def template_of(name):
+    """Return a pipeline, that of tiny networks with short trainings."""
     pipeline = Config.fromfile(ROOT / f'configs/pipelines/{name}.py')
     for stage in pipeline.stages.values():
         if stage.type == 'Train' and 'tiny' in name:
             stage.options = dict(SHORT, **{'train_dataloader.batch_size': 2})
-    own(make_photos(root), pipeline)
+    return pipeline
+
+
+def made(root, name):
+    """Write the configs of a pipeline for a folder, and return that of the training."""
+    own(make_photos(root), template_of(name))
     return Config.fromfile(root / 'work/configs/apc.py')
 
 
@@ -47,10 +62,12 @@ def test_heads_crops_and_phases_are_those_of_the_photographs(tmp_path, name):
 @pytest.mark.filterwarnings('ignore')  # MMEngine's, of small trainings
 def test_a_folder_is_trained_on_and_new_pictures_are_segmented(tmp_path, monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
-    made(tmp_path, 'apc_vit-tiny_emblems')
-    work = tmp_path / 'work'
+    work, template = make_photos(tmp_path) / 'work', template_of('apc_vit-tiny_emblems')
+    pipeline = Pipeline(own(tmp_path, template), work, TOOLS)
     for name in ('cam', 'apc'):
-        run('train', work / f'configs/{name}.py', '--work-dir', work / name)
+        (command,) = pipeline.stages[name].commands()
+        command.config.dump(tmp_path / f'{name}.py')
+        run('train', tmp_path / f'{name}.py', '--work-dir', work / name)
     save_image(tmp_path / 'new/x.png', make_image([1], (101, 67), 0)[0])
     run_test(tmp_path, 'apc')
     with Image.open(tmp_path / 'out/x.png') as mask:
