@@ -27,7 +27,7 @@ from .pixel_correlation import pixel_correlation
 from .pseudo_masks import background_stacks
 from .random_walk import random_walk
 from .tagged_maps import pad_tags, tagged_labels, tagged_scores, threshold_labels
-from .valid_boxes import resize_boxes, valid_mask
+from .valid_boxes import patches_inside, resize_boxes, valid_mask
 
 __all__ = [
     'PermutohedralLattice',
@@ -48,6 +48,7 @@ __all__ = [
     'pad_tags',
     'pair_label_matrix',
     'pair_slices',
+    'patches_inside',
     'path_cells',
     'path_maximum',
     'pixel_adaptive_mask_weights',

@@ -28,13 +28,17 @@ from .afa_labels import (
     MultiScaleCAMs,
     Spreading,
     check_train_cfg,
-    idle_loss,
     label_scores,
     phase_of,
     pseudo_masks,
+)
+from .online_labels import (
+    decoder_loss,
+    eight_bit_images,
+    idle_loss,
+    known_images,
     training_iteration,
 )
-from .online_labels import decoder_loss, eight_bit_images, known_images
 from .pair_maps import PairMaps
 
 MIN_SIDE = 32  # of a view: MiT reduces keys by blocks of 32 pixels

@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import torch
 from mmengine.config import ConfigDict
-from mmengine.logging import MessageHub
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmwsss.ops import min_max_norm, tagged_labels
 
@@ -88,27 +87,6 @@ def phase_of(iteration: float, cfg: Mapping) -> Phase:
     if cfg['switch_iters'] is None or iteration <= cfg['switch_iters']:
         return Phase('cam', 'cam')
     return Phase('affinity', cfg['pairs_from'])
-
-
-def training_iteration() -> float:
-    """Return the iteration of MMEngine's runner, counted from 0; infinity where none trains.
-
-    A runner that resumes sets it right. A loop of one's own says
-    ``MessageHub.get_current_instance().update_info('iter', iteration)``.
-    """
-    return MessageHub.get_current_instance().get_info('iter', float('inf'))
-
-
-def idle_loss(module: nn.Module, like: Tensor) -> Tensor:
-    """Return 0 on the graph of all parameters of a module, without running it.
-
-    Its parameters so have a gradient, of 0: processes that train together wait for it, and the
-    moments of the optimiser are those of the published code, which multiplies losses by 0.
-
-    Args:
-        like: Tensor of the kind and device of the loss.
-    """
-    return sum((0 * parameter.sum() for parameter in module.parameters()), like.new_zeros(()))
 
 
 class MultiScaleCAMs(NamedTuple):

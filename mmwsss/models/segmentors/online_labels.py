@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from mmengine.logging import MessageHub
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
@@ -70,6 +71,27 @@ def known_images(
     boxes = [tuple(s.metainfo.get('valid_box', (0, 0, *size))) for s in data_samples]
     valid = valid_mask(torch.tensor(boxes).to(tags.device, non_blocking=True), size)
     return KnownImages(images, pad_tags(classes), boxes, valid)
+
+
+def training_iteration() -> float:
+    """Return the iteration of MMEngine's runner, counted from 0; infinity where none trains.
+
+    A runner that resumes sets it right. A loop of one's own says
+    ``MessageHub.get_current_instance().update_info('iter', iteration)``.
+    """
+    return MessageHub.get_current_instance().get_info('iter', float('inf'))
+
+
+def idle_loss(module: nn.Module, like: Tensor) -> Tensor:
+    """Return 0 on the graph of all parameters of a module, without running it.
+
+    Its parameters so have a gradient, of 0: processes that train together wait for it, and the
+    moments of the optimiser are those of the published code, which multiplies losses by 0.
+
+    Args:
+        like: Tensor of the kind and device of the loss.
+    """
+    return sum((0 * parameter.sum() for parameter in module.parameters()), like.new_zeros(()))
 
 
 def decoder_loss(head: BaseDecodeHead, logits: Tensor, target: Tensor) -> Tensor:

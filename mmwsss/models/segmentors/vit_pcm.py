@@ -12,8 +12,9 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmwsss.models.utils import image_labels
+from mmwsss.ops import patches_inside
 
-from .apc import APC, patches_inside
+from .apc import APC
 from .online_labels import KnownImages, known_images
 from .patch_labels import tagged_patch_scores
 
