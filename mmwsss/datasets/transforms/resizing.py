@@ -71,7 +71,7 @@ class ResizeLongSide(BaseTransform):
                 f'{type(self).__name__}: received min_size={min_size} and max_size={max_size} '
                 'where 1 <= min_size <= max_size is expected: exchange or correct them.'
             )
-        _check_interpolation(self, interpolation)
+        check_interpolation(self, interpolation)
         self.min_size = min_size
         self.max_size = max_size
         self.interpolation = interpolation
@@ -118,7 +118,7 @@ class ScaleImage(BaseTransform):
                 f'{type(self).__name__}: received scale_factor={scale_factor} and size_divisor='
                 f'{size_divisor} where a factor above 0 and a divisor of at least 1 are expected.'
             )
-        _check_interpolation(self, interpolation)
+        check_interpolation(self, interpolation)
         self.scale_factor = scale_factor
         self.size_divisor = size_divisor
         self.interpolation = interpolation
@@ -169,7 +169,7 @@ class RandomScaleImage(BaseTransform):
                 f'{max_factor} where 0 < min_factor <= max_factor is expected: exchange or correct '
                 'them.'
             )
-        _check_interpolation(self, interpolation)
+        check_interpolation(self, interpolation)
         self.min_factor = min_factor
         self.max_factor = max_factor
         self.interpolation = interpolation
@@ -213,7 +213,7 @@ class LimitLongSide(BaseTransform):
                 f'{type(self).__name__}: received max_size={max_size} where at least 1 pixel is '
                 'expected.'
             )
-        _check_interpolation(self, interpolation)
+        check_interpolation(self, interpolation)
         self.max_size = max_size
         self.interpolation = interpolation
 
@@ -233,7 +233,16 @@ class LimitLongSide(BaseTransform):
         )
 
 
-def _check_interpolation(transform: BaseTransform, name: str) -> None:
+def check_interpolation(transform: BaseTransform, name: str) -> None:
+    """Refuse a filter that PIL does not have.
+
+    Args:
+        transform: The transform, for the error.
+        name: Of the filter.
+
+    Raises:
+        ValueError: there is no such filter.
+    """
     if name not in _INTERPOLATIONS:
         raise ValueError(
             f'{type(transform).__name__}: received interpolation={name!r} where one of '

@@ -53,11 +53,7 @@ def resize_positions(positions: Tensor, size: tuple[int, int], new_size: tuple[i
 
 
 def _embedding(
-    embed_dims: int,
-    patch_size: int,
-    stem_channels: Sequence[int],
-    stem_depth: int,
-    drop_remainder: bool,
+    embed_dims: int, patch_size: int, stem_channels: Sequence[int], stem_depth: int
 ) -> tuple[nn.Sequential, PatchEmbed]:
     """Return the convolutions in front of the patches, none by default, and the patches."""
     stride = 2 ** len(stem_channels)
@@ -78,7 +74,7 @@ def _embedding(
         in_channels=channels[-1],
         embed_dims=embed_dims,
         kernel_size=patch_size // stride,
-        padding=0 if drop_remainder else 'corner',
+        padding='corner',
     )
 
 
@@ -174,9 +170,8 @@ class TokenViT(BaseModule):
         # what the heads on the attention ask for
         self.attention_maps = num_heads * len(self.attention_blocks)
         self.grid = height // patch_size, width // patch_size
-        self.stem, self.patch_embed = _embedding(
-            embed_dims, patch_size, stem_channels, stem_depth, drop_remainder
-        )
+        self.stem, self.patch_embed = _embedding(embed_dims, patch_size, stem_channels, stem_depth)
+        self.drop_remainder = drop_remainder
         self.pos_embed = self._table(self.grid[0] * self.grid[1])
         self.class_tokens = self._table(num_class_tokens)
         self.class_pos_embed = self._table(num_class_tokens if class_positions else 0)
@@ -249,6 +244,10 @@ class TokenViT(BaseModule):
 
     def _embed(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Return all tokens with their positions, ``(N, T + L, C)``, and the size of the grid."""
+        if self.drop_remainder:
+            # what is smaller than a patch is padded to one
+            height, width = (max(n // self.patch_size, 1) * self.patch_size for n in x.shape[2:])
+            x = x[..., :height, :width]
         x, grid = self.patch_embed(self.stem(x))
         x = x + resize_positions(self.pos_embed, self.grid, grid)
         if self.class_tokens is not None:

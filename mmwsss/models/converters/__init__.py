@@ -47,6 +47,7 @@ from .semformer_names import (
     semformer_settings,
     semformer_shapes,
 )
+from .toco_names import published_to_toco, split_toco_tokens, toco_settings, toco_shapes
 from .vit_names import (
     flax_to_timm,
     num_heads,
@@ -90,6 +91,7 @@ __all__ = [
     'published_to_resnet38d',
     'published_to_seam',
     'published_to_semformer',
+    'published_to_toco',
     'published_to_token_block',
     'published_to_token_vit',
     'read_efficientnet_lite',
@@ -105,7 +107,10 @@ __all__ = [
     'seam_shapes',
     'semformer_settings',
     'semformer_shapes',
+    'split_toco_tokens',
     'split_vit_tokens',
+    'toco_settings',
+    'toco_shapes',
     'token_vit_shapes',
     'vit_settings',
 ]

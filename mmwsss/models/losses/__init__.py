@@ -36,12 +36,19 @@ from .semantic_guidance_loss import (
     pull_push_loss,
     pull_push_losses,
 )
+from .token_contrast_loss import (
+    ClassTokenContrastLoss,
+    PatchTokenContrastLoss,
+    class_token_contrast_loss,
+    patch_token_contrast_loss,
+)
 
 __all__ = [
     'ActivationComplementationLoss',
     'ActivationSuppressionLoss',
     'AffinityMatrixLoss',
     'BalancedCrossEntropyLoss',
+    'ClassTokenContrastLoss',
     'DenseEnergyLoss',
     'EquivariantCrossLoss',
     'EquivariantLoss',
@@ -52,6 +59,7 @@ __all__ = [
     'PairLabels',
     'PatchContrastiveLoss',
     'PatchEquivarianceLoss',
+    'PatchTokenContrastLoss',
     'PullPushLoss',
     'ReconstructionLoss',
     'SimilarityLoss',
@@ -59,6 +67,7 @@ __all__ = [
     'activation_suppression_loss',
     'affinity_matrix_loss',
     'balanced_cross_entropy',
+    'class_token_contrast_loss',
     'dense_energy_loss',
     'equivariant_cross_loss',
     'equivariant_loss',
@@ -70,6 +79,7 @@ __all__ = [
     'pair_labels',
     'patch_contrastive_loss',
     'patch_equivariance_loss',
+    'patch_token_contrast_loss',
     'pull_push_loss',
     'pull_push_losses',
     'similarity_loss',

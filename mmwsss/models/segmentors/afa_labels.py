@@ -12,7 +12,7 @@ from torch import Tensor
 from mmwsss.ops import min_max_norm, tagged_labels
 
 from .afa_routes import BG_SCORES, Refine, affinity_route_scores, cam_route_scores
-from .online_labels import KnownImages
+from .online_labels import KnownImages, fill_train_cfg
 
 ROUTES = ('cam', 'affinity')
 TRAIN_DEFAULTS = dict(
@@ -32,12 +32,7 @@ def check_train_cfg(train_cfg: Mapping | None) -> ConfigDict:
     Raises:
         ValueError: an unknown key, or a value out of its range.
     """
-    cfg = ConfigDict({**TRAIN_DEFAULTS, **(train_cfg or {})})
-    if unknown := set(cfg) - set(TRAIN_DEFAULTS):
-        raise ValueError(
-            f'AFA: train_cfg has no {", ".join(sorted(unknown))}; it has '
-            f'{", ".join(sorted(TRAIN_DEFAULTS))}.'
-        )
+    cfg = fill_train_cfg('AFA', train_cfg, TRAIN_DEFAULTS)
     if cfg.switch_iters is not None and cfg.switch_iters < cfg.warmup_iters:
         raise ValueError(
             'AFA: train_cfg.switch_iters must not be below warmup_iters, or None for never, got '
@@ -46,11 +41,6 @@ def check_train_cfg(train_cfg: Mapping | None) -> ConfigDict:
     if cfg.pairs_from not in ROUTES:
         raise ValueError(
             f'AFA: train_cfg.pairs_from must be one of {ROUTES}, got {cfg.pairs_from!r}.'
-        )
-    scores = cfg.bg_scores
-    if not isinstance(scores, Sequence) or len(scores) != 2 or not scores[0] < scores[1]:
-        raise ValueError(
-            f'AFA: train_cfg.bg_scores must be a low and a higher background score, got {scores}.'
         )
     return cfg
 

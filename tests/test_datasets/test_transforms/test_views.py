@@ -19,7 +19,7 @@ def test_the_copy_changes_and_the_image_stays(results):
     before = results['img'].copy()
     out = AddSecondView([GRAY])(results)
     assert np.array_equal(out['img'], before)
-    second = out['second_img']
+    second = out['second_view']
     assert (second == second[..., :1]).all() and not np.array_equal(second, before)
 
 
@@ -29,13 +29,13 @@ def test_both_views_are_packed_alike(results):
     second = packed['data_samples'].second_view
     assert second.dtype == packed['inputs'].dtype
     assert second.shape == packed['inputs'].shape == (3, 8, 6)
-    assert np.array_equal(second.numpy().transpose(1, 2, 0), results['second_img'])
+    assert np.array_equal(second.numpy().transpose(1, 2, 0), results['second_view'])
 
 
 def test_without_transforms_it_is_the_image(results):
     out = AddSecondView([])(results)
-    assert np.array_equal(out['second_img'], out['img'])
-    assert out['second_img'] is not out['img']
+    assert np.array_equal(out['second_view'], out['img'])
+    assert out['second_view'] is not out['img']
 
 
 def test_what_moves_pixels_is_refused(results):
