@@ -213,7 +213,9 @@ class ToCo(WeakSegmentor):
             logits = self.decode_head(feats)
             losses['loss_seg'] = decoder_loss(self.decode_head, logits, target)
             if self.loss_reg is not None:
-                losses['loss_reg'] = self.loss_reg(logits, images, target, known.valid)
+                # not cut to 8 bits, as published
+                colors = inputs.float() * preprocessor.std + preprocessor.mean
+                losses['loss_reg'] = self.loss_reg(logits, colors, target, known.valid)
         return losses
 
     def _idle_losses(self, like: Tensor) -> dict[str, Tensor]:
