@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mmengine.dataset import Compose
 
-from mmwsss.datasets import AddSecondView
+from mmwsss.datasets import AddSecondView, AddView
 
 GRAY = dict(type='JitterColor', gray_prob=1.0)
 
@@ -46,3 +46,26 @@ def test_what_moves_pixels_is_refused(results):
 
 def test_shows_itself():
     assert 'JitterColor' in repr(AddSecondView([GRAY]))
+
+
+def test_a_view_shares_what_comes_before_it_and_is_packed_under_its_name(results):
+    part = dict(type='ZoomIntoPart', size=5, interpolation='bicubic')
+    steps = [
+        dict(type='AddView', transforms=[part]),
+        dict(type='RandomFlip', prob=1.0),
+        dict(type='AddView', name='local_view', transforms=[dict(type='SolarizeImage')]),
+        GRAY,
+        dict(type='PackWeakInputs'),
+    ]
+    before = results['img'].copy()
+    sample = Compose(steps)(results)['data_samples']
+    assert sample.second_view.shape == (3, 5, 5)
+    mirrored = np.where(before >= 128, 255 - before, before)[:, ::-1]
+    assert np.array_equal(sample.local_view.numpy().transpose(1, 2, 0), mirrored)
+    # boxes are those of the image
+    assert sample.valid_box == (0, 0, 8, 6)
+
+
+def test_views_of_other_names_are_refused():
+    with pytest.raises(ValueError, match="name='third' where one of .* is expected"):
+        AddView([], name='third')
