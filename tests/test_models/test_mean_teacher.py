@@ -75,7 +75,7 @@ def test_decoder_has_neither_norm_nor_bias():
         loss_decode=dict(type='BalancedCrossEntropyLoss'),
     )
     head.init_weights()
-    convs = [m for m in head.modules() if isinstance(m, nn.Conv2d)]
+    convs = [m for m in (*head.convs, head.conv_seg) if isinstance(m, nn.Conv2d)]
     assert [c.dilation for c in convs] == [(2, 2)] * 3 + [(1, 1)]
     assert all(c.bias is None for c in convs)
     # PyTorch's initialisation
