@@ -1,4 +1,4 @@
-"""A pipeline that is killed in each of its stages ends as one that is left alone."""
+"""A pipeline that is killed in stages of each kind ends as one that is left alone."""
 
 import json
 import os
@@ -18,7 +18,11 @@ from mmwsss.engine.pipeline import Pipeline, read_pipeline, run_pipeline
 pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 300
-TRAININGS = ('cam', 'seam', 'affinity', 'segmentation')
+TRAININGS = ('cam', 'affinity', 'segmentation')
+# of which there are others of the same kind: the maps of the baseline take the place of SEAM's
+LEFT_OUT = ('cam_maps', 'seam', 'par_maps')
+# two trainings, files by a network, files by several processes, and the last stage
+KILLED = ('cam', 'seam_maps', 'labels', 'segmentation', 'test')
 # two checkpoints: a training that is killed has one to go on from, or none
 OPTIONS = {
     'train_cfg.max_iters': 4,
@@ -34,8 +38,10 @@ def tiny_pipeline(root):
         str(ROOT / 'configs/pipelines/seam_r38-tiny_emblems.py'),
         {'data_root': str(root / 'emblems')},
     )
-    cfg.stages = [stage for stage in cfg.stages if stage.name != 'cam_maps']
+    cfg.stages = [stage for stage in cfg.stages if stage.name not in LEFT_OUT]
     for stage in cfg.stages:
+        if stage.name == 'seam_maps':
+            stage.model = 'cam'
         if stage.name in TRAININGS:
             stage.options = OPTIONS
         elif 'splits' in stage and stage.type != 'Test':
@@ -125,19 +131,19 @@ def left_alone(tmp_path_factory):
     return root
 
 
-def test_pipeline_killed_in_every_stage_ends_as_one_that_is_left_alone(left_alone, tmp_path):
+def test_pipeline_killed_again_and_again_ends_as_one_that_is_left_alone(left_alone, tmp_path):
     draw = random.Random(0)
     stages = json.loads((left_alone / 'work/results.json').read_text())['stages']
     within = [
-        kill_in_stage(tmp_path, name, draw.uniform(0, 0.9 * stage['seconds']))
-        for name, stage in stages.items()
+        kill_in_stage(tmp_path, name, draw.uniform(0, 0.9 * stages[name]['seconds']))
+        for name in KILLED
     ]
     # all of them, unless the machine became much faster in between
     assert sum(within) >= 3
     assert end_of(start(tmp_path)) == 0, (tmp_path / 'out.log').read_text()
     expected, found = files(left_alone), files(tmp_path)
-    assert len(expected) == 16 * 5 + 6
+    assert len(expected) == 16 * 4 + 6
     assert expected.keys() == found.keys()
     assert [name for name in expected if expected[name] != found[name]] == []
     assert figures(tmp_path) == figures(left_alone)
-    assert len(figures(tmp_path)[1]) == 12
+    assert len(figures(tmp_path)[1]) == 10

@@ -105,8 +105,8 @@ class CAMMetric(BaseMetric):
         self.erosion = check_erosion(erosion)
         self.output_dir = output_dir
 
-    def _scores(self, sample: dict) -> Tensor:
-        """Return the maps of a sample; classes that it is not tagged with are -inf."""
+    def _scores(self, sample: dict) -> tuple[Tensor, Tensor]:
+        """Return the maps of the classes that compete, and these, ``(n,)`` int64."""
         logits = plane(
             sample, 'seg_logits', 'CAMMetric needs a model that predicts class activation maps.'
         )
@@ -116,11 +116,10 @@ class CAMMetric(BaseMetric):
                 f'CAMMetric: the model predicts {len(logits)} classes but the data set has '
                 f'{classes}, background included: set num_classes={classes} in the model.'
             )
-        scores = logits[1:].float()
+        keys = torch.arange(classes - 1, device=logits.device)
         if self.use_image_labels and 'gt_score' in sample:
-            absent = sample['gt_score'].to(scores.device) <= 0
-            scores = scores.masked_fill(absent[:, None, None], -torch.inf)
-        return scores
+            keys = keys[sample['gt_score'].to(logits.device) > 0]
+        return logits[1 + keys].float(), keys
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Add a batch: the histogram of each image, by its non-zero entries.
@@ -137,7 +136,7 @@ class CAMMetric(BaseMetric):
         check_ignored(self, self.ignore_index, len(self.dataset_meta['classes']))
         for sample in data_samples:
             check_finite(sample)
-            scores = self._scores(sample)
+            scores, keys = self._scores(sample)
             target = plane(
                 sample,
                 'gt_sem_seg',
@@ -147,7 +146,13 @@ class CAMMetric(BaseMetric):
             target = target.squeeze(0).to(scores.device)
             try:
                 counts = cam_histogram(
-                    scores, target, self.edges, ignore=self.ignore_index, erosion=self.erosion
+                    scores,
+                    target,
+                    self.edges,
+                    ignore=self.ignore_index,
+                    keys=keys,
+                    num_classes=len(self.dataset_meta['classes']),
+                    erosion=self.erosion,
                 )
             except ValueError as error:
                 path = sample.get('img_path', '(no path)')

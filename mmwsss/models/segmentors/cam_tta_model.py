@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import torch
+from typing import Any, NoReturn
+
 from mmengine.model import BaseTTAModel
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
+from torch import Tensor
 
 
 @MODELS.register_module()
@@ -23,23 +25,42 @@ class CAMTTAModel(BaseTTAModel):
         data_preprocessor: Config that replaces the segmentor's own.
     """
 
-    def merge_preds(
-        self, data_samples_list: list[tuple[SegDataSample, ...]]
-    ) -> list[SegDataSample]:
-        """Merge the views of each image.
+    def test_step(self, data: Any) -> list[SegDataSample]:
+        """Predict the views of a batch one after the other, and add up what counts of them.
 
         Args:
-            data_samples_list: One tuple of predictions an image, one prediction a view.
+            data: Batch with a list of views an entry, as the data loader gives it.
+
+        Raises:
+            ValueError: the segmentor predicts something else than class activation maps, or its
+                ``use_image_labels`` finds none.
         """
-        merged = []
-        for views in data_samples_list:
-            sample = views[0]
-            # one map is added at a time: stacking 8 views of 80 classes would not fit
-            cams = views[0].cams.data.clone()
-            for view in views[1:]:
-                cams += view.cams.data
-            scores = torch.stack([view.pred_score for view in views]).mean(dim=0)
-            sample.set_data(dict(pred_score=scores))
-            self.module.add_cams(sample, cams)
-            merged.append(sample)
-        return merged
+        module, views = self.module, zip(data['inputs'], data['data_samples'], strict=True)
+        if module.test_cfg.output != 'cam':
+            raise ValueError(
+                'CAMTTAModel: adds up class activation maps, and the model has test_cfg.output='
+                f'{module.test_cfg.output!r}.'
+            )
+        merged: list[tuple[Tensor, Tensor]] = []
+        for inputs, samples in views:
+            batch = module.data_preprocessor(dict(inputs=inputs, data_samples=samples), False)
+            if not merged:
+                first = batch['data_samples']
+                classes = module.view_classes(first, batch['inputs'].device)
+            found = module.predict_view(batch['inputs'], batch['data_samples'], classes)
+            found = [(maps, scores.sigmoid()) for maps, scores in found]
+            if not merged:
+                # what lies on the image already may be a part of the network's output
+                merged = [(maps.clone(), scores) for maps, scores in found]
+                continue
+            for (maps, scores), (more, further) in zip(merged, found, strict=True):
+                maps += more
+                scores += further
+        for sample, (maps, scores) in zip(first, merged, strict=True):
+            sample.set_data(dict(pred_score=scores / len(data['inputs'])))
+            module.add_cams(sample, maps, classes)
+        return first
+
+    def merge_preds(self, data_samples_list: Any) -> NoReturn:
+        """Raise an error: the views are merged while they are predicted."""
+        raise NotImplementedError('CAMTTAModel merges the views in test_step.')

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,6 +26,29 @@ SLIDE_KEYS = {'crop_size', 'stride'}
 MODES = ('whole', 'slide')
 
 
+def sliding_windows(
+    size: tuple[int, int], crop_size: Sequence[int], stride: Sequence[int]
+) -> list[tuple[slice, slice]]:
+    """Return the windows that cover an image, as MMSeg lays them.
+
+    Args:
+        size: Height and width of the image, as ``crop_size``.
+        stride: Steps between windows; the last ones end at the borders.
+
+    Example:
+        >>> [columns for _, columns in sliding_windows((4, 7), (4, 4), (2, 2))]
+        [slice(0, 4, None), slice(2, 6, None), slice(3, 7, None)]
+    """
+    rows, columns = (
+        [
+            slice(max(min(start * step + crop, side) - crop, 0), min(start * step + crop, side))
+            for start in range(-(-max(side - crop, 0) // step) + 1)
+        ]
+        for side, crop, step in zip(size, crop_size, stride, strict=True)
+    )
+    return list(itertools.product(rows, columns))
+
+
 @MODELS.register_module()
 class WeakSegmentor(CRFPrediction, EncoderDecoder):
     """Classifier that segments: backbone, CAM head and, where a method has one, a decoder.
@@ -32,8 +56,9 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
     As it stands it is the CAM baseline (Zhou et al., CVPR 2016,
     https://arxiv.org/abs/1512.04150); the methods derive from it. Prediction follows MMSeg, so
     its metrics, visualiser, inferencer and test-time augmentation work unchanged. Samples also
-    get ``cams`` (K, H, W), not normalised, and ``pred_score`` (K,), the probability of each
-    class; ``seg_logits`` are the background score and the normalised maps.
+    get ``cams`` (K, H, W), not normalised and 0 for classes that do not compete, and
+    ``pred_score`` (K,), the probability of each class; ``seg_logits`` are the background score
+    and the normalised maps.
 
     ``mode='tensor'`` gives ``cam`` ``(N, K, h, w)``, ``cls`` ``(N, K)``, with a decoder ``seg``
     ``(N, K + 1, h, w)`` and with a ``pcm`` the refined maps ``cam_rv`` ``(N, K, h, w)``.
@@ -136,12 +161,6 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
         return self.test_cfg.output in self.mask_outputs
 
     @property
-    def out_channels(self) -> int:
-        """Channels of what ``encode_decode`` returns."""
-        maps = self.num_classes - (self.test_cfg.output == 'cam')
-        return maps + self.num_classes - 1
-
-    @property
     def cam_key(self) -> str:
         """Which of the tensors of :meth:`forward` are the maps."""
         return 'cam' if self.pcm is None else 'cam_rv'
@@ -180,30 +199,77 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
 
         Shapes:
             inputs: ``(N, 3, H, W)`` float, normalised.
-            returns: maps ``(N, C, h, w)`` on their own grid, C as in :meth:`encode_decode`, and
-                image scores ``(N, K)``.
+            returns: maps ``(N, C, h, w)`` on their own grid, with C = K for CAMs, K + 1 for
+                segmentation logits, and image scores ``(N, K)``, logits.
         """
         outputs = self._forward(inputs)
         if self.test_cfg.output == 'seg':
             return outputs['seg'], outputs['cls']
         return outputs[self.cam_key][:, 1 - self.num_classes :], outputs['cls']
 
-    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """Return maps at input size and, as constant planes, the image scores.
+    def _input_maps(self, inputs: Tensor, classes: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return maps at input size, of some channels alone where they are named, and scores."""
+        maps, scores = self.predict_maps(inputs)
+        maps = maps if classes is None else maps[:, classes]
+        return self._resize(maps, tuple(inputs.shape[2:])).float(), scores.float()
 
-        The scores travel as planes so that MMSeg's sliding window, flipping and resizing
-        serve them too.
+    def _resize(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
+        """Resize maps ``(N, C, h, w)``, of which there may be none."""
+        if not maps.shape[1]:
+            return maps.new_zeros(len(maps), 0, *size)
+        if maps.shape[2:] == size:
+            return maps
+        return F.interpolate(maps, size, mode='bilinear', align_corners=self.align_corners)
+
+    def _slide(self, inputs: Tensor, classes: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Do the same with the windows of ``test_cfg``: means over those that cover a pixel."""
+        size, cfg = tuple(inputs.shape[2:]), self.test_cfg
+        windows = sliding_windows(size, cfg.crop_size, cfg.stride)
+        share = inputs.new_zeros(size, dtype=torch.float32)
+        for window in windows:
+            share[window] += 1
+        share.reciprocal_()
+        maps = scores = None
+        for window in windows:
+            found, score = self._input_maps(inputs[(..., *window)], classes)
+            if maps is None:
+                maps = found.new_zeros(*found.shape[:2], *size)
+                scores = torch.zeros_like(score)
+            maps[(..., *window)] += found * share[window]
+            scores += score * (share[window].sum() / share.numel())
+        return maps, scores
+
+    def predict_view(
+        self,
+        inputs: Tensor,
+        data_samples: Sequence[SegDataSample],
+        classes: Tensor | None = None,
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Return what a view of a batch shows: maps and image scores of each image.
+
+        Args:
+            data_samples: Samples that say how the view was made of the original images.
+            classes: Channels of :meth:`predict_maps` that are wanted, ``(n,)`` int64; all by
+                default.
 
         Shapes:
-            inputs: ``(N, 3, H, W)``.
-            returns: ``(N, C + K, H, W)``; C is K for CAMs, K + 1 for segmentation logits.
+            inputs: ``(N, 3, H, W)`` float, normalised.
+            returns: N times ``(n, H, W)`` float32 at ``ori_shape`` and logits ``(K,)``.
         """
-        maps, scores = self.predict_maps(inputs)
-        size = inputs.shape[2:]
-        if maps.shape[2:] != size:
-            maps = F.interpolate(maps, size, mode='bilinear', align_corners=self.align_corners)
-        planes = scores[..., None, None].expand(-1, -1, *size)
-        return torch.cat([maps, planes.to(maps.dtype)], dim=1).float()
+        infer = self._slide if self.test_cfg.mode == 'slide' else self._input_maps
+        maps, scores = infer(inputs, classes)
+        metas = [sample.metainfo for sample in data_samples]
+        maps = [self._on_original(one, meta) for one, meta in zip(maps, metas, strict=True)]
+        return list(zip(maps, scores, strict=True))
+
+    def _on_original(self, maps: Tensor, meta: Mapping[str, Any]) -> Tensor:
+        """Undo padding, mirroring and scaling of a view, as MMSeg does."""
+        left, right, top, bottom = meta.get('img_padding_size', meta.get('padding_size', [0] * 4))
+        height, width = maps.shape[1:]
+        maps = maps[:, top : height - bottom, left : width - right]
+        if meta.get('flip'):
+            maps = maps.flip(2 if meta['flip_direction'] == 'horizontal' else 1)
+        return self._resize(maps[None], tuple(meta['ori_shape'][:2]))[0]
 
     def predict(
         self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
@@ -213,15 +279,38 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
         Shapes:
             inputs: ``(N, 3, H, W)`` float, normalised.
         """
-        data_samples = super().predict(inputs, data_samples)
-        for sample in data_samples:
-            maps, planes = sample.seg_logits.data.tensor_split([1 - self.num_classes])
-            sample.set_data(dict(pred_score=planes.mean(dim=(1, 2)).sigmoid()))
-            if self.test_cfg.output == 'cam':
-                self.add_cams(sample, maps)
-            else:
+        if data_samples is None:
+            meta = dict(ori_shape=tuple(inputs.shape[2:]))
+            data_samples = [SegDataSample(metainfo=meta) for _ in inputs]
+        masks = self.test_cfg.output != 'cam'
+        classes = None if masks else self.view_classes(data_samples, inputs.device)
+        views = self.predict_view(inputs, data_samples, classes)
+        for sample, (maps, scores) in zip(data_samples, views, strict=True):
+            sample.set_data(dict(pred_score=scores.sigmoid()))
+            if masks:
                 self.add_mask(sample, maps)
+            else:
+                self.add_cams(sample, maps, classes)
         return data_samples
+
+    def view_classes(
+        self, data_samples: Sequence[SegDataSample], device: torch.device | str
+    ) -> Tensor | None:
+        """Return the classes whose maps count in any of the images.
+
+        Args:
+            device: Where they go.
+
+        Shapes:
+            returns: ``(n,)`` int64, increasing; None where tags are not used: all may count.
+
+        Raises:
+            ValueError: ``use_image_labels`` without image-level labels.
+        """
+        if not self.test_cfg.use_image_labels:
+            return None
+        labels = image_labels(data_samples, self.num_classes, device)
+        return labels.any(dim=0).nonzero().flatten()
 
     def add_mask(self, sample: SegDataSample, logits: Tensor) -> None:
         """Write logits of masks into a sample, refined now or, where views are merged, later.
@@ -249,18 +338,39 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
     # a method whose maps are normalised otherwise has a function of its own
     normalize_cams = staticmethod(normalize_cam)
 
-    def add_cams(self, sample: SegDataSample, cams: Tensor) -> None:
+    def add_cams(self, sample: SegDataSample, cams: Tensor, classes: Tensor | None = None) -> None:
         """Write class activation maps and the segmentation that they give into a sample.
 
         Args:
             sample: Sample with ``pred_score`` and, for ``use_image_labels``, ``gt_score``.
-            cams: Maps ``(K, H, W)`` at the size of the original image, not normalised.
+            classes: Foreground classes of the maps, ``(n,)`` int64; all by default.
+
+        Shapes:
+            cams: ``(n, H, W)`` at the size of the original image, not normalised.
 
         Raises:
             ValueError: ``use_image_labels`` without image-level labels.
         """
-        tags = self.competing_classes(sample).to(cams)
-        scores = self.normalize_cams(cams * tags[:, None, None])
-        sample.set_data(dict(cams=PixelData(data=cams)))
+        competing = self.competing_classes(sample) > 0
+        if classes is not None:
+            cams, competing = cams[competing[classes]], competing.nonzero().flatten()
+        else:
+            competing = competing.nonzero().flatten()
+            cams = cams[competing]
+        size = cams.shape[1:]
+        full = cams.new_zeros(self.num_classes - 1, *size)
+        full[competing] = cams
+        # a class that does not compete has the scores of a map that is 0 everywhere
+        blank = self.normalize_cams(cams.new_zeros(1, 1, 1)).expand(1, *size)
+        scores = torch.cat([blank, self.normalize_cams(cams)])
         background = background_score(scores, self.test_cfg.bg_score)
-        self.add_logits(sample, torch.cat([background, scores]))
+        logits = blank.repeat(self.num_classes, 1, 1)
+        logits[0], logits[competing + 1] = background[0], scores[1:]
+        best = torch.cat([background, scores[1:]]).argmax(dim=0, keepdim=True)
+        sample.set_data(
+            dict(
+                cams=PixelData(data=full),
+                seg_logits=PixelData(data=logits),
+                pred_sem_seg=PixelData(data=F.pad(competing + 1, (1, 0))[best]),
+            )
+        )
