@@ -16,7 +16,12 @@ CONFIGS = sorted(path for path in ROOT.glob('configs/**/*.py'))
 REGISTRIES = {
     name: getattr(registry, name) for name in dir(registry) if name.isupper() and name != 'RUNNERS'
 }
-FAMILIES = ('losses', 'transforms', 'transformations')  # many short classes, a family a file
+FAMILIES = (
+    'losses',
+    'numbered',
+    'transforms',
+    'transformations',
+)  # many short classes, a family a file
 
 
 @cache

@@ -11,7 +11,7 @@ from mmwsss.apis.map_refiner import SETTINGS
 from mmwsss.apis.picture_tags import EveryPicture
 from mmwsss.apis.wsss_inferencer import DTYPES
 from mmwsss.datasets.class_names import class_names
-from mmwsss.datasets.tag_names import read_tag_names
+from mmwsss.datasets.image_labels import read_tag_names
 from mmwsss.engine.broken_entries import add_skip_option, end_with
 from mmwsss.engine.launch import UsageError, run_tool
 from mmwsss.utils import number, short_list

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from mmwsss.datasets import ImageLabels, read_image_labels
 from mmwsss.datasets.image_names import ImageNames
-from mmwsss.datasets.label_readers.common import LabelTable
+from mmwsss.datasets.label_readers.common import LabelEntry, LabelTable
 from mmwsss.engine.launch import UsageError
 from mmwsss.utils import short_list
 
@@ -23,22 +22,21 @@ class EveryPicture(tuple[str, ...]):
 Tags = EveryPicture | str | os.PathLike[str] | Mapping[str, Sequence[str]] | Sequence[Sequence[str]]
 
 
-def _names(value: Any, where: str) -> list[str]:
+def _entry(image: str, value: Any, where: str) -> LabelEntry:
     if isinstance(value, str) or not all(isinstance(name, str) for name in value):
         raise UsageError(
             f'tags, {where}: received {value!r} where a list of class names is expected: write '
             "['dog']."
         )
-    return list(value)
+    return LabelEntry(image, dict.fromkeys(value, f'tags, {where}'), where)
 
 
 def _of_mapping(
     tags: Mapping[str, Sequence[str]], classes: Sequence[str], images: Sequence[str]
 ) -> ImageLabels:
-    table = LabelTable(Path('tags'), classes, images)
+    table = LabelTable('tags', classes, images)
     for key, value in tags.items():
-        where = f'entry {key!r}'
-        table.add_names(key, _names(value, where), where)
+        table.add(_entry(key, value, f'entry {key!r}'))
     return table.labels
 
 
@@ -50,11 +48,9 @@ def _of_row(
             f'tags has {len(tags)} entries for {len(pictures.sources)} pictures: give one list of '
             'class names for each picture or video, in their order.'
         )
-    table = LabelTable(Path('tags'), classes)
-    for number, value in enumerate(tags):
-        where = f'entry {number}'
-        table.add_names(str(number), _names(value, where), where)
-    return list(table.labels.values())
+    table = LabelTable('tags', classes)
+    entries = [_entry('', value, f'entry {number}') for number, value in enumerate(tags)]
+    return [table.indices(entry.classes) for entry in entries]
 
 
 def _paths(pictures: Pictures) -> list[str]:

@@ -10,9 +10,9 @@ from .image_level_folder_dataset import ImageLevelFolderDataset
 from .image_level_voc_dataset import ImageLevelVOCDataset
 from .image_names import image_id
 from .masks import MaskError, read_mask
+from .numbered import NumberedDefaultSampler, NumberedInfiniteSampler
 from .palette import voc_palette
 from .pseudo_mask_dataset import PseudoMaskDataset
-from .samplers import NumberedDefaultSampler, NumberedInfiniteSampler
 from .transforms import (
     AddSecondView,
     AddView,

@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 from prettytable import PrettyTable
 
-from mmwsss.utils import shown
+from mmwsss.utils import FileProblemError, shown
 
-from .check_labels import Finding
 from .decoding import turned_note
 from .folder_files import FolderFiles
 from .image_labels import ImageLabels
@@ -46,6 +45,36 @@ NOTES = (
     'tags unlike the mask',
     'file that is not used',
 )
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, or worth knowing.
+
+    Args:
+        kind: Heading that it belongs under.
+        text: What it is; names the file and the entry.
+        advice: What to do about it, where it is not the same for all of its kind.
+    """
+
+    kind: str
+    text: str
+    advice: str = ''
+
+    def __str__(self) -> str:
+        return f'{self.text}: {self.advice}' if self.advice else self.text
+
+
+def error_finding(error: FileProblemError, kind: str = '') -> Finding:
+    """Return the finding for an error.
+
+    Args:
+        error: Of a reader.
+        kind: Heading; default: the error's.
+    """
+    # the list of all classes once an entry would hide what differs
+    advice = '' if error.details else error.advice
+    return Finding(kind or error.kind, error.problem, advice)
 
 
 class ImageReport(NamedTuple):
@@ -97,7 +126,7 @@ def check_image(entry: ImageEntry, num_classes: int) -> ImageReport:
     except FileNotFoundError:
         findings.append(Finding('missing image', f'{entry.img_path} {_place(entry)}'.strip()))
     except ImageFileError as error:
-        findings.append(Finding('unreadable image', str(error)))
+        findings.append(error_finding(error, 'unreadable image'))
     if entry.seg_map_path is None:
         return ImageReport(findings, None)
     path = entry.seg_map_path
@@ -106,7 +135,7 @@ def check_image(entry: ImageEntry, num_classes: int) -> ImageReport:
     try:
         mask, values = read_mask(path, None)
     except MaskError as error:
-        return ImageReport([*findings, Finding('unreadable mask', str(error))], None)
+        return ImageReport([*findings, error_finding(error, 'unreadable mask')], None)
     if shape not in (None, mask.shape):
         height, width = shape
         text = f'{path} is {mask.shape[1]} x {mask.shape[0]}, its image {width} x {height}'
@@ -327,7 +356,7 @@ def format_report(report: DatasetReport, *, limit: int = 5) -> str:
         parts.append(_class_table(report))
     groups = defaultdict(list)
     for finding in report.findings:
-        groups[finding.kind].append(finding.text)
+        groups[finding.kind].append(str(finding))
     for kind in (*ERRORS, *NOTES):
         texts = groups[kind]
         if not texts:

@@ -28,7 +28,7 @@ def _file_classes(path: Path) -> list[str]:
         return [line.strip() for line in text_lines(read_text(path)) if line.strip()]
     names = parse_json(path)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise LabelFileError(f'{path}: not a list of class names: write ["dog", "cat"].')
+        raise LabelFileError('not a list of class names', path, advice='write ["dog", "cat"].')
     return names
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .class_palettes import write_mask_file
 from .image_names import image_id
-from .label_readers import LabelFileError
+from .label_readers.common import LabelFileError
 from .masks import IGNORE_INDEX
 
 FARTHEST = 1e9  # pixels, from the corner of an image to a point of a polygon

@@ -9,8 +9,8 @@ from PIL import Image, UnidentifiedImageError
 _TEXT = re.compile(r'MAX_TEXT|text chunk|Decompressed data too large', re.IGNORECASE)
 
 
-def decoding_problem(error: Exception, advice: str) -> str:
-    """Return the rest of a sentence that begins with the file.
+def decoding_problem(error: Exception, advice: str) -> tuple[str, str]:
+    """Return what is wrong with a file, to be put behind its name, and what to do about it.
 
     Args:
         error: What Pillow raised.
@@ -21,23 +21,24 @@ def decoding_problem(error: Exception, advice: str) -> str:
 
     Example:
         >>> decoding_problem(OSError('image file is truncated'), 'fetch it again.')
-        'is truncated or no image (image file is truncated): fetch it again.'
+        ('is truncated or no image (image file is truncated)', 'fetch it again.')
     """
     if isinstance(error, MemoryError):
         raise error
     if isinstance(error, Image.DecompressionBombError):
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         return (
-            f'has more pixels than Pillow decodes, {limit:,} (twice Image.MAX_IMAGE_PIXELS): make '
-            'it smaller, or cut it into parts.'
+            f'has more pixels than Pillow decodes, {limit:,} (twice Image.MAX_IMAGE_PIXELS)',
+            'make it smaller, or cut it into parts.',
         )
     if isinstance(error, ValueError) and _TEXT.search(str(error)):
         return (
             'has more text in its metadata than Pillow reads (PngImagePlugin.MAX_TEXT_CHUNK and '
-            'MAX_TEXT_MEMORY): save it again without metadata.'
+            'MAX_TEXT_MEMORY)',
+            'save it again without metadata.',
         )
     reason = 'no format that Pillow knows' if isinstance(error, UnidentifiedImageError) else error
-    return f'is truncated or no image ({reason}): {advice}'
+    return f'is truncated or no image ({reason})', advice
 
 
 def turned_note(shape: tuple[int, ...], other: tuple[int, ...]) -> str:

@@ -3,52 +3,81 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from .folder_files import list_folder
-from .label_readers import (
+from mmwsss.utils import short_list
+
+from .folder_files import FolderFiles, list_folder
+from .image_names import ImageNames
+from .label_readers.common import (
+    BACKGROUND_NAMES,
     LabelFileError,
-    read_csv_labels,
-    read_json_labels,
-    read_mask_labels,
-    read_npy_labels,
-    read_voc_xml,
+    LabelTable,
+    Reader,
+    background_error,
+    class_name,
 )
+from .label_readers.csv_file import csv_entries
+from .label_readers.folders import mask_entries, voc_entries
+from .label_readers.json_file import json_entries
+from .label_readers.npy_file import npy_entries
 
 ImageLabels = dict[str, tuple[int, ...]]
+ImagePaths = Iterable[str | os.PathLike[str]]
 
-_READERS = {'.csv': read_csv_labels, '.json': read_json_labels, '.npy': read_npy_labels}
+_FOLDERS: dict[str, Reader] = {'.xml': voc_entries, '.png': mask_entries}
+_FILES: dict[str, Reader] = {'.csv': csv_entries, '.json': json_entries, '.npy': npy_entries}
+_WITHOUT_NAMES = (mask_entries, npy_entries)
 
 
-def _reader(path: Path) -> Callable[..., ImageLabels]:
+def _folder_files(path: str | os.PathLike[str]) -> FolderFiles | None:
+    """Return the annotations or masks of a folder, None where it has neither or is a file."""
+    kinds = (list_folder(path, (suffix,)) for suffix in _FOLDERS) if os.path.isdir(path) else ()
+    return next((files for files in kinds if files.names), None)
+
+
+def _reader(path: Path) -> Reader:
     """Choose the reader by the kind of path."""
+    if files := _folder_files(path):
+        return _FOLDERS[files.suffix]
     if path.is_dir():
-        for suffix, reader in (('.xml', read_voc_xml), ('.png', read_mask_labels)):
-            if list_folder(path, (suffix,)).names:
-                return reader
         raise LabelFileError(
-            f'{path}: a folder without VOC annotations (.xml) or masks (.png): give a folder of '
-            'either, or a .csv, .json or .npy file.'
+            'a folder without VOC annotations (.xml) or masks (.png)',
+            path,
+            advice='give a folder of either, or a .csv, .json or .npy file.',
         )
     if not path.exists():
         raise LabelFileError(
-            f'{path}: does not exist: give image_labels as a folder of VOC annotations (.xml), or '
-            'a .csv, .json or .npy file.'
+            'does not exist',
+            path,
+            advice='give image_labels as a folder of VOC annotations (.xml), or a .csv, .json or '
+            '.npy file.',
         )
-    if path.suffix.lower() not in _READERS:
+    if path.suffix.lower() not in _FILES:
         raise LabelFileError(
-            f'{path}: received a {path.suffix or "nameless"} file where a folder of .xml files, '
-            'or a .csv, .json or .npy file is expected.'
+            f'received a {path.suffix or "nameless"} file where a folder of .xml files, or a .csv, '
+            '.json or .npy file is expected.',
+            path,
         )
-    return _READERS[path.suffix.lower()]
+    return _FILES[path.suffix.lower()]
+
+
+def _names(images: ImagePaths | None) -> list[str] | None:
+    return None if images is None else [os.fspath(path) for path in images]
+
+
+def _fill(table: LabelTable, path: Path, classes: Sequence[str], images: list[str] | None) -> None:
+    """Read a source into a table."""
+    if images is None and (files := _folder_files(path)):
+        # their folders tell files of one name apart
+        table.images = files.images
+    for entry in _reader(path)(path, classes, images, table.report):
+        table.add(entry)
 
 
 def read_image_labels(
-    path: str | os.PathLike[str],
-    classes: Sequence[str],
-    *,
-    images: Iterable[str | os.PathLike[str]] | None = None,
+    path: str | os.PathLike[str], classes: Sequence[str], *, images: ImagePaths | None = None
 ) -> ImageLabels:
     """Read image-level labels; the kind of source is told by the path.
 
@@ -77,9 +106,96 @@ def read_image_labels(
         LabelFileError: the source cannot be read or says something wrong; the text names file,
             line or entry, and class.
     """
-    path = Path(path)
-    wanted = None if images is None else [os.fspath(path) for path in images]
-    return _reader(path)(path, classes, wanted)
+    table = LabelTable(path, classes, images := _names(images))
+    _fill(table, Path(path), classes, images)
+    return table.labels
 
 
-__all__ = ['ImageLabels', 'LabelFileError', 'read_image_labels']
+def collect_labels(
+    path: str | os.PathLike[str], classes: Sequence[str], images: ImagePaths | None = None
+) -> tuple[ImageLabels, list[LabelFileError]]:
+    """Read image-level labels as far as they can be read, and say all that is wrong.
+
+    Args:
+        path: Any source that :func:`read_image_labels` reads.
+        classes: Class names, background first.
+        images: Names of the images that matter; default: all.
+
+    Returns:
+        The labels that could be read, and the problems, of the kind ``'unusable label source'``
+        where the source cannot be read to its end.
+    """
+    problems: list[LabelFileError] = []
+    table = LabelTable(path, classes, images := _names(images), problems.append)
+    try:
+        _fill(table, Path(path), classes, images)
+    except LabelFileError as error:
+        problems.append(error)
+    return table.labels, problems
+
+
+def files_without_image(path: str | os.PathLike[str], images: ImageNames) -> list[str]:
+    """Return the names of the files in a folder of labels that belong to none of the images.
+
+    Args:
+        path: Any source; a file has none.
+        images: The images.
+    """
+    files = _folder_files(path)
+    names = files.images.of.values() if files else ()
+    return [name for name in names if images.find(name) is None]
+
+
+def read_tag_names(
+    path: str | os.PathLike[str], images: ImagePaths | None = None
+) -> tuple[str, ...]:
+    """Return the classes that a source of tags names, sorted, the background not among them.
+
+    What else is wrong with the source is left to :func:`read_image_labels`.
+
+    Args:
+        path: CSV or JSON file of class names, COCO instances, or folder of VOC annotations.
+        images: Names of the images that matter in a folder; default: all.
+
+    Raises:
+        LabelFileError: the source cannot be read or holds no names; a tag is empty or the
+            background; two names differ in case or blanks alone.
+    """
+    path, images = Path(path), _names(images)
+    reader = _reader(path)
+    if reader in _WITHOUT_NAMES:
+        raise LabelFileError(
+            'no source whose classes are known by name (CSV or JSON file, folder of VOC '
+            'annotations)',
+            path,
+            advice='take such a one, or name the classes.',
+        )
+    problems: list[LabelFileError] = []
+    first: dict[str, tuple[str, str]] = {}
+    for entry in reader(path, (), images, problems.append):
+        for name, place in entry.classes.items():
+            first.setdefault(class_name(name), (place, entry.where))
+    alike: dict[str, str] = {}
+    for name, (place, _) in first.items():
+        if not name:
+            raise LabelFileError('the name of a class is empty', place, advice='leave it out.')
+        if name.lower() in BACKGROUND_NAMES:
+            raise background_error(name, place)
+        other = alike.setdefault(' '.join(name.split()).casefold(), name)
+        if other != name:
+            pair = short_list(f'{n!r} ({first[n][1]})' for n in (other, name))
+            text = f'the classes {pair} differ in case or blanks alone'
+            raise LabelFileError(text, path, advice='write one of them everywhere.')
+    if problems and not first:
+        raise problems[0]
+    return tuple(sorted(first))
+
+
+__all__ = [
+    'ImageLabels',
+    'LabelFileError',
+    'collect_labels',
+    'files_without_image',
+    'read_image_labels',
+    'read_tag_names',
+]

@@ -11,13 +11,9 @@ from mmseg.registry import DATASETS
 
 from .image_labels import ImageLabels
 from .image_level_dataset import ImageEntry, ImageLevelDataset
-from .label_readers import (
-    LabelFileError,
-    instance_file_names,
-    is_instances,
-    labels_from_instances,
-    load_json,
-)
+from .label_readers.coco_json import coco_entries, named_items
+from .label_readers.common import LabelTable, refuse
+from .label_readers.json_file import load_instances
 from .palette import voc_palette
 
 # fmt: off
@@ -81,24 +77,23 @@ class ImageLevelCOCODataset(ImageLevelDataset):
     def load_data_list(self) -> list[dict]:
         """Join the images with their labels; the JSON is read once and let go."""
         if self.ann_file.endswith('.json'):
-            content = load_json(Path(self.ann_file))
-            if not is_instances(content):
-                raise LabelFileError(
-                    f'{self.ann_file}: lacks one of the lists images, annotations and categories '
-                    'of a COCO instances file: set ann_file to one, or to a split file (.txt).'
-                )
-            self._instances = content
+            self._instances = self._load()
         try:
             return super().load_data_list()
         finally:
             self._instances = None
 
+    def _load(self) -> dict[str, Any]:
+        advice = 'set ann_file to one, or to a split file (.txt).'
+        return load_instances(Path(self.ann_file), advice=advice)
+
     def list_images(self) -> list[ImageEntry]:
         """Return the images of the JSON, or of the split file."""
-        if self._instances is None:
+        if not self.ann_file.endswith('.json'):
             return super().list_images()
-        names = instance_file_names(self._instances, Path(self.ann_file))
-        numbered = enumerate(names, start=1)
+        content = self._instances or self._load()
+        names = named_items(content, 'images', 'file_name', Path(self.ann_file), refuse)
+        numbered = enumerate(names.values(), start=1)
         return [self.make_entry(osp.basename(name), f'image {n}') for n, name in numbered]
 
     def read_labels(self, entries: list[ImageEntry]) -> ImageLabels:
@@ -108,9 +103,12 @@ class ImageLevelCOCODataset(ImageLevelDataset):
             entries: The images of the split.
         """
         path = self.labels_path()
-        if self._instances is not None and osp.abspath(path) == osp.abspath(self.ann_file):
-            return labels_from_instances(self._instances, Path(path), self.source_classes)
-        return super().read_labels(entries)
+        if self._instances is None or osp.abspath(path) != osp.abspath(self.ann_file):
+            return super().read_labels(entries)
+        table = LabelTable(path, self.source_classes)
+        for entry in coco_entries(self._instances, Path(path), refuse):
+            table.add(entry)
+        return table.labels
 
     def _join_prefix(self) -> None:
         """Find the folder of the images where ``data_root`` has it in another place."""

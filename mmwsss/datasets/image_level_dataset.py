@@ -19,7 +19,7 @@ from .folder_files import FolderFiles, list_folder
 from .image_labels import ImageLabels, LabelFileError, read_image_labels
 from .image_names import IMAGE_SUFFIXES, image_id
 from .label_readers.common import BACKGROUND_NAMES, text_lines
-from .numbered_dataset import NumberedDataset
+from .numbered import NumberedDataset
 
 
 @dataclass(frozen=True)

@@ -56,11 +56,12 @@ def _decode_mask(path: str, content: bytes) -> NDArray[np.uint8]:
                     # Pillow spreads what has fewer bits over all of 0 to 255
                     return mask // _SPREAD.get(raw, 1)
     except Exception as error:  # the decoders of Pillow raise many types
-        problem = decoding_problem(error, 'fetch or make the file again.')
-        raise MaskError(f'mask {path} {problem}') from error
+        problem, advice = decoding_problem(error, 'fetch or make the file again.')
+        raise MaskError(f'mask {path} {problem}', advice=advice) from error
     raise MaskError(
         f'mask {path} has pixels of mode {mode} where an index (palette or greyscale PNG of at '
-        'most 8 bits) is expected: convert them to class indices first.'
+        'most 8 bits) is expected',
+        advice='convert them to class indices first.',
     )
 
 
@@ -88,8 +89,8 @@ def read_mask(
         content = read_content(path, backend_args)
     except OSError as error:
         raise MaskError(
-            f'mask {path} cannot be read ({error.strerror or error}): check data_root and '
-            "data_prefix['seg_map_path']."
+            f'mask {path} cannot be read ({error.strerror or error})',
+            advice="check data_root and data_prefix['seg_map_path'].",
         ) from error
     mask = _decode_mask(path, content)
     values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist()
@@ -98,6 +99,7 @@ def read_mask(
         if foreign:
             raise MaskError(
                 f'mask {path} holds the values {foreign} where 0 to {num_classes - 1} and '
-                f'{IGNORE_INDEX} (ignored) are expected: correct the mask or the classes.'
+                f'{IGNORE_INDEX} (ignored) are expected',
+                advice='correct the mask or the classes.',
             )
     return mask, values

@@ -13,7 +13,7 @@ from mmwsss.utils import short_list
 from .folder_files import list_folder
 from .image_names import ImageNames
 from .masks import check_num_classes
-from .numbered_dataset import NumberedDataset
+from .numbered import NumberedDataset
 
 
 @DATASETS.register_module()

@@ -22,7 +22,7 @@ from torch import Tensor, hub
 
 from mmwsss.compat import CheckpointError
 
-from .converters import ConversionError
+from .converters.foreign_weights import ConversionError
 from .pretrained_table import EARLIER, TABLE, Weights, published_hash
 
 SCHEME = 'mmwsss://'

@@ -12,14 +12,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from .converters import (
-    read_efficientnet_lite,
-    read_imagenet_classifier,
-    read_mit,
-    read_resnet,
-    read_resnet38d,
-    read_token_vit,
-)
+from .converters.convolutional import read_resnet, read_resnet38d
+from .converters.efficientnet import read_efficientnet_lite, read_imagenet_classifier
+from .converters.mit import read_mit
+from .converters.vit import read_token_vit
 
 Reader = Callable[[str | os.PathLike[str]], Mapping[str, Tensor]]
 
@@ -78,7 +74,7 @@ def published_hash(name: str) -> str:
 
 
 def _token_vit(path: str | os.PathLike[str]) -> Mapping[str, Tensor]:
-    return read_token_vit(path)[0]
+    return read_token_vit(path).state_dict
 
 
 def _mit(size: int, digest: str, *, earlier: tuple[str, ...] = ()) -> Weights:

@@ -1,4 +1,4 @@
-"""Image-level labels of a batch, wherever its samples carry them."""
+"""What samples of a batch carry: image-level labels, and the box that is image."""
 
 from __future__ import annotations
 
@@ -28,6 +28,23 @@ def check_label_classes(model: object, num_classes: int) -> None:
             f'{IGNORE_INDEX} classes with the background ({IGNORE_INDEX} means ignored): choose '
             'fewer classes.'
         )
+
+
+def valid_boxes(
+    data_samples: Sequence[SegDataSample], size: tuple[int, ...]
+) -> list[tuple[int, int, int, int]]:
+    """Return top, left, bottom and right of what is image in each sample, by default all of it.
+
+    Args:
+        data_samples: Samples of a batch.
+        size: Height and width of the batch.
+
+    Example:
+        >>> samples = [SegDataSample(), SegDataSample(metainfo=dict(valid_box=(0, 1, 2, 4)))]
+        >>> valid_boxes(samples, (2, 4))
+        [(0, 0, 2, 4), (0, 1, 2, 4)]
+    """
+    return [tuple(sample.metainfo.get('valid_box', (0, 0, *size))) for sample in data_samples]
 
 
 def labels_from_mask(mask: Tensor, num_classes: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 from traceback import walk_tb
@@ -36,7 +37,37 @@ _BUILDERS = ('build_from_cfg', 'build_dataloader', 'from_cfg')
 
 
 class FileProblemError(ValueError):
-    """A file that cannot be used; the text names it, what is wrong and what to do."""
+    """A file that cannot be used; as text one sentence: the place, what is wrong, what to do.
+
+    Args:
+        text: What is wrong; or the whole sentence.
+        place: File, and line or entry in it.
+        details: What follows the text in the sentence, but not in a list of many problems.
+        advice: What to do, with the full stop.
+        kind: Heading of a list of problems under which it belongs; default: the class's.
+
+    Example:
+        >>> error = FileProblemError('is empty', 'a.csv, line 2', advice='fill it.')
+        >>> str(error), error.problem
+        ('a.csv, line 2: is empty: fill it.', 'a.csv, line 2: is empty')
+    """
+
+    kind = ''
+
+    def __init__(
+        self,
+        text: str,
+        place: str | os.PathLike[str] = '',
+        *,
+        details: str = '',
+        advice: str = '',
+        kind: str = '',
+    ) -> None:
+        self.problem = f'{place}: {text}' if place else text
+        self.details, self.advice = details, advice
+        self.kind = kind or self.kind
+        sentence = f'{self.problem}; {details}' if details else self.problem
+        super().__init__(f'{sentence}: {advice}' if advice else sentence)
 
 
 class ModelMismatchError(FileProblemError):

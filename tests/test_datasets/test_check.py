@@ -11,6 +11,7 @@ from mmwsss.datasets import ImageEntry
 from mmwsss.datasets.check import (
     ERRORS,
     NOTES,
+    Finding,
     ImageReport,
     check_dataset,
     check_entries,
@@ -18,9 +19,10 @@ from mmwsss.datasets.check import (
     check_tags,
     compare_masks,
     constant_tags,
+    error_finding,
     format_report,
 )
-from mmwsss.datasets.check_labels import Finding, collect_labels
+from mmwsss.datasets.image_labels import collect_labels
 
 CLASSES = ('background', 'dog', 'cat', 'horse')
 
@@ -181,16 +183,18 @@ def test_all_problems_of_a_csv_file_are_found(tmp_path):
     path = tmp_path / 'labels.csv'
     rows = ['image,labels', 'a,dgo;cat', 'b,dog', 'c,dog,cat', '', 'd,unicorn;fox', 'b,cat', 'e,']
     path.write_text('\n'.join(rows))
-    labels, findings = collect_labels(path, CLASSES)
+    labels, problems = collect_labels(path, CLASSES)
     assert labels == {'a': (1,), 'b': (0,), 'd': (), 'e': ()}
-    assert [(finding.kind, finding.text.partition(': ')[0]) for finding in findings] == [
+    assert [(error.kind, error.problem.partition(': ')[0]) for error in problems] == [
         ('unknown class', f'{path}, line 2'),
         ('wrong entry', f'{path}, line 4'),
         ('unknown class', f'{path}, line 6'),
         ('unknown class', f'{path}, line 6'),
         ('duplicate entry', f'{path}'),
     ]
-    assert findings[0].text.endswith("unknown class 'dgo' (did you mean 'dog'?)")
+    first = error_finding(problems[0])
+    assert str(first) == f"{path}, line 2: unknown class 'dgo' (did you mean 'dog'?)"
+    assert str(error_finding(problems[-1])).endswith('line 3 and line 7: keep one.')
 
 
 def test_all_problems_of_a_json_file_are_found(tmp_path):
@@ -213,9 +217,9 @@ def test_all_problems_of_a_coco_file_are_found(tmp_path):
     path.write_text(json.dumps(content))
     labels, findings = collect_labels(path, CLASSES)
     assert labels == {'a': (0,), 'b': (1,)}
-    assert [finding.text.removeprefix(f'{path}, ') for finding in findings] == [
+    assert [error.problem.removeprefix(f'{path}, ') for error in findings] == [
+        'annotation 5: it belongs to the image 99, which is not in the file',
         "category 2 with 2 annotations: unknown class 'unicorn'",
-        'annotation 5: image_id 99 is not among the images',
     ]
 
 
@@ -224,9 +228,12 @@ def test_each_wrong_file_of_a_folder_is_found(tmp_path):
     for name, tags in {'a': 'dog', 'b': 'owl', 'c': 'cat', 'd': 'fox', 'e': 'cat'}.items():
         (tmp_path / f'{name}.xml').write_text(tag.format(tags))
     (tmp_path / 'f.xml').write_text('<annotation>')
+    two = ''.join(f'<object><name>{name}</name></object>' for name in ('elk', 'dog', 'yak'))
+    (tmp_path / 'g.xml').write_text(f'<annotation>{two}</annotation>')
     labels, findings = collect_labels(tmp_path, CLASSES)
-    assert labels == {'a': (0,), 'b': (), 'c': (1,), 'd': (), 'e': (1,), 'f': ()}
-    assert kinds(findings) == ['unknown class', 'unknown class', 'wrong entry']
+    assert labels == {'a': (0,), 'b': (), 'c': (1,), 'd': (), 'e': (1,), 'f': (), 'g': (0,)}
+    assert kinds(findings) == ['unknown class'] * 4 + ['wrong entry']
+    assert findings[-1].problem == f"{tmp_path / 'g.xml'}, object 3: unknown class 'yak'"
     assert collect_labels(tmp_path, CLASSES, ['a.jpg', 'c.jpg']) == ({'a': (0,), 'c': (1,)}, [])
 
 
@@ -246,7 +253,7 @@ def test_unusable_source_is_one_finding(tmp_path, name, content):
     labels, (finding,) = collect_labels(path, CLASSES)
     assert labels == {}
     assert finding.kind == 'unusable label source'
-    assert str(path) in finding.text
+    assert str(path) in finding.problem
 
 
 # results without meaning
@@ -275,3 +282,19 @@ def test_classes_on_every_image_are_told():
         'cat on all 2'
     ]
     assert not constant_tags('a', dict(a=(0,)), CLASSES)
+
+
+def test_all_problems_of_an_npy_file_are_found(tmp_path):
+    path = tmp_path / 'labels.npy'
+    np.save(path, {'a': [1, 0, 0], 'b': [1, 0], 'c': [0.5, 0, 0], 1.5: [0, 0, 0]})
+    labels, problems = collect_labels(path, CLASSES)
+    assert labels == {'a': (0,)}
+    assert kinds(problems) == ['wrong entry'] * 3
+
+
+def test_files_of_one_name_in_two_folders_keep_their_folders(tmp_path):
+    (tmp_path / 'cat').mkdir()
+    for name, tag in {'1': 'dog', 'cat/1': 'cat'}.items():
+        text = f'<annotation><object><name>{tag}</name></object></annotation>'
+        (tmp_path / f'{name}.xml').write_text(text)
+    assert collect_labels(tmp_path, CLASSES) == ({'1': (0,), 'cat/1': (1,)}, [])

@@ -22,9 +22,8 @@ from hypothesis import strategies as st
 
 from mmwsss.datasets import read_image_labels
 from mmwsss.datasets.affinity_files import AffinityFileError, read_affinity_scores
-from mmwsss.datasets.check_labels import collect_labels
 from mmwsss.datasets.class_names import class_names
-from mmwsss.datasets.tag_names import read_tag_names
+from mmwsss.datasets.image_labels import collect_labels, read_tag_names
 from mmwsss.evaluation import CAMFileError, read_cam_file
 from mmwsss.utils import FileProblemError
 from mmwsss.utils.mxnet_params import MXNetFileError, read_mxnet_params

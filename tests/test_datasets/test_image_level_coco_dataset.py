@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmwsss.datasets import ImageLevelCOCODataset, LabelFileError
-from mmwsss.datasets import image_level_coco_dataset as module
+from mmwsss.datasets.label_readers import json_file
 from tests.weak_data import COCO_CLASSES, TRAIN_TAGS, make_coco, save_text
 
 TAGS = [sorted(COCO_CLASSES.index(tag) - 1 for tag in tags) for tags in TRAIN_TAGS]
@@ -28,9 +28,10 @@ def test_tags_and_images_from_the_instances_file(coco_dir):
 
 def test_the_file_is_parsed_once_and_let_go(coco_dir, monkeypatch):
     calls = []
-    load = module.load_json
-    monkeypatch.setattr(module, 'load_json', lambda path: calls.append(path) or load(path))
-    monkeypatch.setattr('mmwsss.datasets.label_readers.json_file.load_json', None)
+    load = json_file.load_json
+    monkeypatch.setattr(
+        json_file, 'load_json', lambda path, **kwargs: calls.append(path) or load(path, **kwargs)
+    )
     dataset = ImageLevelCOCODataset(data_root=str(coco_dir))
     assert len(calls) == 1
     assert dataset._instances is None

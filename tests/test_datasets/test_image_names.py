@@ -17,7 +17,7 @@ from PIL import Image
 from mmwsss.apis.picture_tags import add_tags
 from mmwsss.apis.pictures import find_pictures
 from mmwsss.datasets import ImageLevelFolderDataset, PseudoMaskDataset, image_id, read_image_labels
-from mmwsss.datasets.check_labels import collect_labels
+from mmwsss.datasets.image_labels import collect_labels
 from mmwsss.datasets.image_names import ImageNameError, ImageNames, image_name
 from mmwsss.engine.cam_tasks import find_images
 from mmwsss.engine.evaluate_folders import evaluate_masks

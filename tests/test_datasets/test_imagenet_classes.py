@@ -8,7 +8,7 @@ from mmwsss.datasets.imagenet_classes import (
     imagenet_index,
     imagenet_indices,
 )
-from mmwsss.datasets.label_readers import LabelFileError
+from mmwsss.datasets.label_readers.common import LabelFileError
 
 
 def test_every_class_has_a_first_name_of_its_own():

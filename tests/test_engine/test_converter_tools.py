@@ -2,9 +2,9 @@
 
 import argparse
 import errno
-from pathlib import Path
 
 import pytest
+import torch
 
 from mmwsss.datasets import ImageLevelCOCODataset, ImageLevelVOCDataset
 from mmwsss.engine.converter_tools import (
@@ -14,8 +14,7 @@ from mmwsss.engine.converter_tools import (
     dataset_name,
 )
 from mmwsss.engine.launch import UsageError
-from mmwsss.models.converters import ConversionError
-from mmwsss.utils.mxnet_params import MXNetFileError
+from mmwsss.models.converters.foreign_weights import ConversionError, Converted
 
 ARGS = argparse.Namespace(src='a.pth', dst='b.pth')
 
@@ -45,30 +44,33 @@ def test_classes_of_other_data_sets_stay_unknown():
     assert dataset_name(22) == 'voc'
 
 
-def test_conversion_gets_paths_and_its_result_is_handed_on():
-    assert convert_checkpoint(ARGS, lambda *files: files) == (Path('a.pth'), Path('b.pth'))
+def test_weights_are_written_with_their_classes(tmp_path):
+    args = argparse.Namespace(src=tmp_path / 'a.pth', dst=tmp_path / 'b.pth')
+    found = Converted({'a': torch.ones(2)}, 21, dict(depth=3))
+    assert convert_checkpoint(args, lambda path: found) == found
+    written = torch.load(args.dst, weights_only=True)
+    assert torch.equal(written['state_dict']['a'], torch.ones(2))
+    assert written['meta']['dataset_meta']['classes'][1] == 'aeroplane'
+    assert convert_checkpoint(args, lambda path: {'a': torch.ones(1)}).num_classes is None
+    assert 'dataset_meta' not in torch.load(args.dst, weights_only=True)['meta']
 
 
 @pytest.mark.parametrize(
     'error',
-    [
-        ConversionError('a.pth: no net'),
-        MXNetFileError('a.pth: no net'),
-        PermissionError(errno.EACCES, 'a.pth: no net'),
-    ],
+    [ConversionError('a.pth: no net'), PermissionError(errno.EACCES, 'a.pth: no net')],
 )
 def test_a_file_that_does_not_do_is_the_users_to_mend(error):
-    def convert(src, dst):
+    def read(path):
         raise error
 
     with pytest.raises(UsageError, match=r'a\.pth: no net'):
-        convert_checkpoint(ARGS, convert)
+        convert_checkpoint(ARGS, read)
 
 
 def test_a_fault_of_the_conversion_is_not_the_users():
-    def convert(src, dst):
+    def read(path):
         raise ValueError('shapes differ')
 
     with pytest.raises(ValueError, match='shapes differ') as caught:
-        convert_checkpoint(ARGS, convert)
+        convert_checkpoint(ARGS, read)
     assert not isinstance(caught.value, UsageError)

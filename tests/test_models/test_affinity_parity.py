@@ -14,13 +14,8 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from mmwsss.models.converters import (
-    affinitynet_shapes,
-    convert_weights,
-    irn_shapes,
-    published_to_affinitynet,
-    published_to_irn,
-)
+from mmwsss.models.converters.convolutional import AFFINITYNET, IRN, affinitynet_shapes, irn_shapes
+from mmwsss.models.converters.foreign_weights import convert_weights
 from mmwsss.models.losses import PairLabels, pair_affinity_loss, pair_affinity_losses, pair_labels
 from mmwsss.ops import (
     feature_affinity,
@@ -65,7 +60,7 @@ def affinitynet():
     return build(
         'configs/affinitynet/affinitynet_r38_voc.py',
         'seam/affinitynet_resnet38',
-        published_to_affinitynet,
+        AFFINITYNET,
         affinitynet_shapes,
     )
 
@@ -76,7 +71,7 @@ def irn():
     return build(
         'configs/irn/irn_r50_voc.py',
         'semformer/affinitynet_resnet50',
-        published_to_irn,
+        IRN,
         irn_shapes,
     )
 
@@ -131,7 +126,7 @@ def test_affinitynet_training_step(affinitynet):
     torch.testing.assert_close(loss.double(), data['train_loss'].double(), rtol=1e-4, atol=0)
     loss.backward()
     names = data['train_grad_names']
-    check_grads(model, names, data['train_grad_norms'], published_to_affinitynet)
+    check_grads(model, names, data['train_grad_norms'], AFFINITYNET)
     model.zero_grad()
 
 
@@ -205,7 +200,7 @@ def test_irn_training_step(irn):
     torch.testing.assert_close(total.double(), data['losses'][3], rtol=1e-4, atol=0)
     total.backward()
     names = json.loads(str(data['settings']))['grad_names']
-    check_grads(model, names, data['grad_norms'], published_to_irn)
+    check_grads(model, names, data['grad_norms'], IRN)
     assert all(p.grad is None for p in model.backbone.parameters())
     model.zero_grad()
 

@@ -15,11 +15,8 @@ from PIL import Image
 
 from mmwsss.evaluation import read_cam_file, write_cam_file
 from mmwsss.models import CAMWalk, RandomWalk
-from mmwsss.models.converters import (
-    affinitynet_shapes,
-    convert_weights,
-    published_to_affinitynet,
-)
+from mmwsss.models.converters.convolutional import AFFINITYNET, affinitynet_shapes
+from mmwsss.models.converters.foreign_weights import convert_weights
 from tests.loading import load_file
 
 pytestmark = pytest.mark.stack
@@ -39,7 +36,7 @@ def affinitynet():
     cfg = Config.fromfile(path, import_custom_modules=False)
     init_default_scope(cfg.default_scope)
     model = MODELS.build(cfg.model)
-    weights = convert_weights(weights, published_to_affinitynet, affinitynet_shapes(), 'weights')
+    weights = convert_weights(weights, AFFINITYNET, affinitynet_shapes(), 'weights')
     model.load_state_dict(weights, strict=True)
     return model.eval(), cfg
 

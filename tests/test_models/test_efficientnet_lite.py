@@ -10,8 +10,7 @@ from mmseg.registry import MODELS
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmwsss.models import CAMHead, EfficientNetLite
-from mmwsss.models.converters import (
-    ConversionError,
+from mmwsss.models.converters.efficientnet import (
     efficientnet_lite_shapes,
     efficientnet_lite_variant,
     published_to_efficientnet_lite,
@@ -19,6 +18,7 @@ from mmwsss.models.converters import (
     read_efficientnet_lite,
     read_imagenet_classifier,
 )
+from mmwsss.models.converters.foreign_weights import ConversionError
 from mmwsss.models.pretrained import find_file
 
 SIDES = dict(lite0=224, lite1=240, lite2=260)

@@ -15,7 +15,7 @@ from mmseg.registry import MODELS
 
 from mmwsss.compat import CheckpointError
 from mmwsss.models import pretrained
-from mmwsss.models.converters import convert_weights, read_torch_weights
+from mmwsss.models.converters.foreign_weights import NameTable, convert_weights, read_torch_weights
 from mmwsss.models.pretrained_table import TABLE, Weights, published_hash
 from tests.weights_server import serve
 
@@ -31,7 +31,7 @@ def written(state, *, zipped=True):
 
 def read(path):
     shapes = dict(weight=torch.Size([1, 2]), bias=torch.Size([1]))
-    return convert_weights(read_torch_weights(path), lambda name: name, shapes, path)
+    return convert_weights(read_torch_weights(path), NameTable(()), shapes, path)
 
 
 STATE = dict(weight=torch.tensor([[1.0, 2.0]]), bias=torch.tensor([3.0]))

@@ -18,15 +18,11 @@ from mmseg.structures import SegDataSample
 from PIL import Image
 
 from mmwsss.models import CAMTTAModel
-from mmwsss.models.converters import (
-    is_unused_in_semformer,
-    published_to_caae,
-    published_to_semformer,
-)
+from mmwsss.models.converters.semformer import CAAE, SEMFORMER
 from mmwsss.models.losses import pull_push_losses, similarity_loss
 from mmwsss.models.segmentors.semformer_pairs import present_pairs, resized_valid_mask
 from mmwsss.ops import clamped_cosine
-from tests.loading import load_file
+from tests.loading import load_file, run_main
 
 pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parents[2]
@@ -55,14 +51,14 @@ def converted(tmp_path_factory):
     """Put published weights at DeiT-Tiny's width through the tool, both parts."""
     folder = tmp_path_factory.mktemp('converted')
     synth = load_file(REFERENCE / 'synth_weights.py')
-    tool = load_file(ROOT / 'tools/model_converters/semformer2mmwsss.py')
+    tool = 'tools/model_converters/semformer2mmwsss.py'
     for part, name in dict(
         caae='caae_deit_tiny_distilled', segmentor='semformer_deit_tiny'
     ).items():
         weights = synth.synth_state_dict(REFERENCE / f'semformer/{name}.spec.json', 2022)
         weights = {f'module.{name}': torch.from_numpy(value) for name, value in weights.items()}
         torch.save(weights, folder / 'published.pth')
-        tool.PARTS[part](folder / 'published.pth', folder / f'{part}.pth')
+        run_main(tool, folder / 'published.pth', folder / f'{part}.pth', '--part', part)
     return folder
 
 
@@ -106,9 +102,7 @@ def test_published_weights_take_the_configs_place(caae):
     spec = json.loads(path.read_text())
     unused = ('model.dist_token', 'model.head_dist.weight', 'model.head_dist.bias')
     published = {
-        published_to_caae(name): tuple(shape)
-        for name, shape in spec.items()
-        if not name.endswith(unused)
+        CAAE(name): tuple(shape) for name, shape in spec.items() if not name.endswith(unused)
     }
     assert len(published) == len(spec) - 3
     cfg = Config.fromfile(ROOT / 'configs/semformer/caae_deit-b_voc.py').model
@@ -142,7 +136,7 @@ def test_losses_and_their_gradients(caae):
     values = torch.stack([*losses.values(), sum(losses.values())]).double()
     torch.testing.assert_close(values, data['losses'], rtol=1e-4, atol=0)
     parameters = dict(caae.named_parameters())
-    names = [published_to_caae(name) for name in settings['grad_names']]
+    names = [CAAE(name) for name in settings['grad_names']]
     chosen = [parameters[name] for name in names]
     wanted = dict(zip(('grad_norms_sim', 'grad_norms_recon'), losses.values(), strict=True))
     wanted['grad_norms'] = sum(losses.values())
@@ -194,11 +188,7 @@ def step():
 def test_published_segmentors_take_the_configs_place(cfg):
     """Names and shapes of the full size; the semantics are the auto-encoder's."""
     spec = json.loads((REFERENCE / 'semformer/semformer_deit_small.spec.json').read_text())
-    published = {
-        published_to_semformer(name): tuple(shape)
-        for name, shape in spec.items()
-        if not is_unused_in_semformer(name)
-    }
+    published = {name: tuple(shape) for name, shape in SEMFORMER.renamed(spec).items()}
     assert len(published) == len(spec) - 2
     with torch.device('meta'):
         network = MODELS.build(cfg.model)
@@ -281,7 +271,7 @@ def test_losses_of_a_training_step(semformer, step):
     )
     torch.testing.assert_close(found.sum(), expected[5], rtol=1e-4, atol=0)
     parameters = dict(semformer.named_parameters())
-    chosen = [parameters[published_to_semformer(name)] for name in settings['grad_names']]
+    chosen = [parameters[SEMFORMER(name)] for name in settings['grad_names']]
     norms = []
     for loss in (*(losses[name] for name in LOSSES), sum(losses.values())):
         grads = torch.autograd.grad(loss, chosen, retain_graph=True, allow_unused=True)
@@ -300,7 +290,7 @@ def test_two_updates(semformer, step, cfg):
     schedule.update(optimizer=wrapper.optimizer, end=settings['update_max_step'] + 1)
     scheduler = PARAM_SCHEDULERS.build(schedule)
     parameters = dict(network.named_parameters())
-    chosen = [parameters[published_to_semformer(name)] for name in settings['grad_names']]
+    chosen = [parameters[SEMFORMER(name)] for name in settings['grad_names']]
     rates = {p: g for g in wrapper.param_groups for p in g['params']}
     factors = [settings['lr_multipliers'][group] for group in settings['grad_group']]
     assert [rates[p]['initial_lr'] / settings['lr'] for p in chosen] == pytest.approx(factors)

@@ -11,12 +11,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 from mmseg.registry import MODELS
 from torch import nn
 
-from mmwsss.models.converters import (
-    published_to_toco,
-    split_toco_tokens,
-    toco_settings,
-    toco_shapes,
-)
+from mmwsss.models.converters.toco import TOCO, split_toco_tokens, toco_settings, toco_shapes
 from mmwsss.models.segmentors import toco as toco_module
 from mmwsss.models.segmentors.online_labels import eight_bit_images, known_images
 from mmwsss.models.segmentors.toco_labels import pair_labels_of_cells, regions_of
@@ -82,11 +77,9 @@ def test_every_published_weight_of_coco_has_a_place():
     spec = json.loads((reference.REFERENCE / 'toco/toco_vit_base_coco.spec.json').read_text())
     weights = {name: torch.empty(shape, device='meta') for name, shape in spec.items()}
     weights = split_toco_tokens(weights)
-    settings = toco_settings(weights)
+    settings = toco_settings(TOCO.renamed(weights))
     assert settings['num_classes'] == 81
-    assert {published_to_toco(n): x.shape for n, x in weights.items()} == toco_shapes(settings)
-    with pytest.raises(KeyError):
-        published_to_toco('decoder.conv9.weight')
+    assert {TOCO(n): x.shape for n, x in weights.items()} == toco_shapes(settings)
 
 
 @pytest.mark.parametrize('shared', [False, True])
@@ -122,7 +115,7 @@ class Step:
         if self.coco:
             self.train_cfg.update(COCO)
         self.model = reference.build(checkpoint, train_cfg=self.train_cfg)
-        self.model.loss_ctc.temperature = 1.0 if self.coco else 0.5
+        self.model.loss_ctc.settings['temperature'] = 1.0 if self.coco else 0.5
         self.samples = reference.samples(
             self.data['cls_labels'],
             self.data['img_box'],
@@ -139,7 +132,7 @@ class Step:
         return {name: found[f'loss_{name}'] for name in LOSSES}
 
     def norms(self):
-        grads = [self.model.get_parameter(published_to_toco(name)).grad for name in self.names]
+        grads = [self.model.get_parameter(TOCO(name)).grad for name in self.names]
         norms = [0.0 if grad is None else grad.norm().item() for grad in grads]
         return torch.tensor(norms, dtype=torch.float64)
 
@@ -311,7 +304,7 @@ def test_update_of_a_step(checkpoint, repo, name, kind):
     for group, rate in zip(wrapper.optimizer.param_groups, rates.tolist(), strict=True):
         group['lr'] = rate
     sum(step.losses(iteration).values()).backward()
-    parameters = [step.model.get_parameter(published_to_toco(n)) for n in step.names]
+    parameters = [step.model.get_parameter(TOCO(n)) for n in step.names]
     before = [p.detach().clone() for p in parameters]
     wrapper.step()
     moved = [(p - b).norm().item() for p, b in zip(parameters, before, strict=True)]
@@ -358,9 +351,7 @@ def test_two_steps_of_a_training(checkpoint, repo, monkeypatch):
 def test_what_never_learns(toco):
     _, settings = load('train_step_voc')
     frozen = {name for name, p in toco.named_parameters() if not p.requires_grad}
-    expected = {
-        published_to_toco(name) for name in settings['frozen'] if name != 'encoder.pos_embed'
-    }
+    expected = {TOCO(name) for name in settings['frozen'] if name != 'encoder.pos_embed'}
     assert frozen == expected | {'backbone.pos_embed', 'backbone.class_pos_embed'}
     learned = [name for name, p in toco.named_parameters() if p.requires_grad]
     # the published groups also hold the classifier and the positions

@@ -11,7 +11,7 @@ from mmseg.registry import MODELS
 
 from mmwsss.models import AffinityHead, TokenViT
 from mmwsss.models.backbones import resize_positions
-from mmwsss.models.converters import published_to_token_block
+from mmwsss.models.converters.vit import VIT
 from tests.loading import load_file
 
 pytestmark = pytest.mark.stack
@@ -52,7 +52,7 @@ def published():
         names[f'backbone.model.patch_embed.proj.{last}'] = f'patch_embed.projection.{last}'
     for name in weights:
         if name.startswith('backbone.model.blocks.'):
-            names[name] = published_to_token_block(name.removeprefix('backbone.model.'))
+            names[name] = VIT(name.removeprefix('backbone.model.'))
     network = TokenViT(
         192,
         num_heads=3,

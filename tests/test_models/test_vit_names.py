@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from mmengine.runner.checkpoint import load_state_dict
 
 from mmwsss.models import TokenViT
-from mmwsss.models.converters import ConversionError, read_token_vit
+from mmwsss.models.converters.foreign_weights import ConversionError
+from mmwsss.models.converters.vit import read_token_vit
 
 WIDTH, HEADS, PATCH = 128, 2, 4
 
@@ -81,7 +82,7 @@ def flax_class_token(arrays, image):
 def test_weights_for_jax_give_the_published_class_token(tmp_path):
     arrays = flax()
     np.savez(tmp_path / 'vit.npz', **arrays)
-    state_dict, settings = read_token_vit(tmp_path / 'vit.npz')
+    state_dict, _, settings = read_token_vit(tmp_path / 'vit.npz')
     assert settings['img_size'] == 8 and settings['num_heads'] == HEADS
     network = TokenViT(**settings).eval()
     network.load_state_dict(state_dict)
@@ -139,7 +140,7 @@ def dinov2():
 def test_dinov2_loads_with_its_factors(tmp_path):
     weights = dinov2()
     torch.save(weights, tmp_path / 'dinov2.pth')
-    state_dict, settings = read_token_vit(tmp_path / 'dinov2.pth')
+    state_dict, _, settings = read_token_vit(tmp_path / 'dinov2.pth')
     assert settings['patch_size'] == 14 and settings['img_size'] == 28
     network = TokenViT(**settings)
     network.load_state_dict(state_dict)

@@ -13,14 +13,14 @@ from mmseg.models import MixVisionTransformer
 from mmseg.registry import MODELS
 
 from mmwsss.engine.launch import run_tool
-from mmwsss.models.converters import (
+from mmwsss.models.converters.foreign_weights import Converted
+from mmwsss.models.converters.mit import (
+    AFA,
+    MIT,
     afa_shapes,
-    is_mit_classifier,
     merge_mit_weights,
     mit_settings,
     mit_shapes,
-    published_to_afa,
-    published_to_mit,
 )
 from tests.loading import load_file, run_main
 
@@ -61,11 +61,12 @@ def mit_of(weights):
 @pytest.mark.parametrize('name', ['b0', 'b1'])
 def test_published_names_are_exactly_those_of_the_network(name):
     weights = {k: torch.empty(shape, device='meta') for k, shape in SPECS[name].items()}
-    settings = mit_settings(weights, PREFIX)
+    merged = merge_mit_weights(weights)
+    encoder = {k.removeprefix('backbone.'): v for k, v in AFA.renamed(merged).items()}
+    settings = mit_settings(encoder)
     width = dict(b0=32, b1=64)[name]
     assert settings == dict(embed_dims=width, num_layers=[2] * 4, num_heads=[1, 2, 5, 8])
-    merged = merge_mit_weights(weights)
-    renamed = {published_to_afa(k): v.shape for k, v in merged.items()}
+    renamed = {AFA(k): v.shape for k, v in merged.items()}
     assert len(renamed) == len(merged)
     assert renamed == afa_shapes(settings)
 
@@ -98,23 +99,22 @@ def test_names_are_exactly_those_of_the_public_model():
     ],
 )
 def test_a_published_name_gets_the_place_of_its_layer(published, ours):
-    assert published_to_afa(published) == ours
+    assert AFA(published) == ours
 
 
 @pytest.mark.parametrize(
     'name',
     ['head.weight', 'pos_embed', 'block5.0.norm1.bias', 'block1.0.attn.q.bias', 'norm5.bias'],
 )
-def test_foreign_names_have_no_translation(name):
-    with pytest.raises(KeyError, match=r'head|pos|block5|attn\.q|norm5'):
-        published_to_mit(name)
-    with pytest.raises(KeyError, match=name):
-        published_to_afa(name)
+def test_foreign_names_have_no_place_in_the_network(name):
+    settings = dict(embed_dims=8, num_layers=[1] * 4, num_heads=[1, 2, 5, 8])
+    assert MIT(name) not in mit_shapes(settings)
+    assert AFA(name) not in afa_shapes(settings)
 
 
 def test_classifier_alone_is_ignored():
     names = ['head.weight', 'head.bias', 'norm4.weight', 'decode_head.bias']
-    assert [name for name in names if is_mit_classifier(name)] == names[:2]
+    assert MIT.used(names) == names[2:]
 
 
 def test_merged_weights():
@@ -154,7 +154,7 @@ def test_settings_are_read_off_the_weights_of_either_project(width, depths):
 
 
 def network_of(weights):
-    settings = mit_settings(weights)
+    settings = mit_settings(MIT.renamed(weights))
     return MODELS.build(dict(settings, type='AttentionMiT', strides=[4, 2, 2, 1]))
 
 
@@ -226,7 +226,8 @@ def test_afa_tool_says_nothing_of_options_for_the_network_of_the_config(
     tmp_path, capsys, monkeypatch
 ):
     tool = load_file('tools/model_converters/afa2mmwsss.py')
-    monkeypatch.setattr(tool, 'convert', lambda src, dst: (tool.B1, 21))
+    converted = Converted({}, 21, tool.B1)
+    monkeypatch.setattr(tool, 'convert_checkpoint', lambda args, read: converted)
     run_tool(tool.make_parser(), tool.main, ['a.pth', 'b.pth'])
     assert capsys.readouterr().out.endswith('configs/afa/afa_mit-b1_voc.py b.pth.\n')
 

@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import HOOKS, TRANSFORMS
 
 from mmwsss.compat import load_strictly
-from mmwsss.datasets import numbered_dataset
+from mmwsss.datasets import numbered
 from mmwsss.engine import ExactResumeHook, launch
 from tests.leftovers import forget_runs
 from tests.loading import load_file
@@ -227,7 +227,7 @@ def test_it_is_the_hook_that_keeps_dropout_the_same(run_both, tmp_path, data_roo
 def test_it_is_the_data_set_that_keeps_augmentation_the_same(
     train, tmp_path, data_root, monkeypatch
 ):
-    monkeypatch.setattr(numbered_dataset, 'seed_random_numbers', lambda *numbers: None)
+    monkeypatch.setattr(numbered, 'seed_random_numbers', lambda *numbers: None)
     ends = [
         train(write_config(tmp_path, data_root, workers), tmp_path / str(workers), *SEED)
         for workers in (1, 2)

@@ -1,5 +1,7 @@
 """Errors of users' files: which are a sentence, and which need their traceback."""
 
+import pickle
+
 import pytest
 from torch.utils.data import DataLoader
 
@@ -35,6 +37,14 @@ class Failing:
 @pytest.mark.parametrize('kind', KINDS)
 def test_errors_of_files_are_their_sentence(kind):
     assert problem_sentence(kind(SENTENCE)) == SENTENCE
+
+
+def test_the_parts_of_an_error_come_out_of_another_process():
+    error = LabelFileError('is odd', 'a.csv, line 2', details='why', advice='mend it.', kind='odd')
+    copy = pickle.loads(pickle.dumps(error))
+    assert str(copy) == 'a.csv, line 2: is odd; why: mend it.'
+    assert vars(copy) == vars(error)
+    assert (copy.problem, copy.kind) == ('a.csv, line 2: is odd', 'odd')
 
 
 @pytest.mark.parametrize('kind', [FileNotFoundError, ImageFileError])

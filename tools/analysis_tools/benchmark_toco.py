@@ -209,7 +209,7 @@ def plain_losses(model: ToCo, inputs: Tensor, data_samples: list[SegDataSample])
     tokens = [plain_encoder(model, x)[2] for x in (whole, crops)]
     student = model.contrast_head(torch.cat(tokens)).unflatten(0, (-1, len(inputs)))
     teacher = model.contrast_head.teach(tokens[0].detach()).unflatten(0, (-1, len(inputs)))
-    temperature = model.loss_ctc.temperature
+    temperature = model.loss_ctc.settings['temperature']
     logits = resize(logits, target.shape[1:])
     halves = [
         F.cross_entropy(logits, target.masked_fill(other, 255), ignore_index=255)

@@ -5,11 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from mmwsss.datasets import (
@@ -20,19 +17,19 @@ from mmwsss.datasets import (
 )
 from mmwsss.datasets.check import (
     DatasetReport,
-    ImageReport,
+    Finding,
     check_dataset,
     check_image,
+    error_finding,
     format_report,
 )
-from mmwsss.datasets.check_labels import Finding, collect_labels, files_without_image
 from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.folder_files import FolderFiles, list_folder
+from mmwsss.datasets.image_labels import collect_labels, files_without_image
 from mmwsss.datasets.image_names import ImageNames
-from mmwsss.datasets.label_readers import instance_file_names, is_instances, load_json
 from mmwsss.engine.launch import UsageError, load_config, run_tool
+from mmwsss.engine.mask_tools import add_worker_option, work_through
 from mmwsss.utils import number, shown
-from mmwsss.utils.progress import track
 
 from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
@@ -66,12 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--limit', type=number(int, 0), default=5, help='problems of a kind to print (5)'
     )
-    parser.add_argument(
-        '--workers',
-        type=int,
-        default=min(os.cpu_count() or 1, 8),
-        help='number of processes (default: one a core, at most 8)',
-    )
+    add_worker_option(parser)
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='set entries'
     )
@@ -134,21 +126,7 @@ def list_entries(dataset: Any) -> list[ImageEntry]:
     if not isinstance(dataset, ImageLevelDataset):
         infos = dataset.load_data_list()
         return [ImageEntry(info['img_path'], info.get('seg_map_path')) for info in infos]
-    if dataset.ann_file.endswith('.json'):
-        content = load_json(Path(dataset.ann_file))
-        if not is_instances(content):
-            raise LabelFileError(f'{dataset.ann_file}: not a COCO instances file.')
-        names = enumerate(instance_file_names(content, Path(dataset.ann_file)), start=1)
-        return [dataset.make_entry(os.path.basename(name), f'image {n}') for n, name in names]
     return dataset.list_images()
-
-
-def read_files(
-    entries: Sequence[ImageEntry], num_classes: int, workers: int
-) -> Iterable[ImageReport]:
-    """Read the files of all images on several processes, with a progress bar."""
-    function = partial(check_image, num_classes=num_classes)
-    return track(function, entries, workers=workers, description='images')
 
 
 def run_check(args: argparse.Namespace) -> DatasetReport:
@@ -164,7 +142,8 @@ def run_check(args: argparse.Namespace) -> DatasetReport:
         return DatasetReport(classes, findings=[Finding('unusable data set', str(error))])
     # with reduce_zero_label the first class has the value 1
     num_classes = len(classes) + bool(getattr(dataset, 'reduce_zero_label', False))
-    read = partial(read_files, num_classes=num_classes, workers=args.workers)
+    check = partial(check_image, num_classes=num_classes)
+    read = partial(work_through, check, workers=args.workers, description='images')
     if not weak or (args.images and not args.labels):
         return check_dataset(entries, classes, read=read)
     path = dataset.labels_path()
@@ -174,7 +153,7 @@ def run_check(args: argparse.Namespace) -> DatasetReport:
     if not (dataset.ann_file and os.path.isdir(path)):
         # an entry of an image that is not in the split is no error
         images += [os.path.join(folder, name) for name in files.names]
-    labels, findings = collect_labels(path, classes, images)
+    labels, problems = collect_labels(path, classes, images)
     names = ImageNames(images)
     if not dataset.ann_file:
         labels.update(dict.fromkeys(files_without_image(path, names), ()))
@@ -182,7 +161,7 @@ def run_check(args: argparse.Namespace) -> DatasetReport:
         entries = [replace(entry, name=names.of[entry.img_path]) for entry in entries]
     present = names.of.values()
     report = check_dataset(entries, classes, labels=labels, present=present, files=files, read=read)
-    report.findings += [*findings, *unused(files)]
+    report.findings += [*map(error_finding, problems), *unused(files)]
     masks = dataset.data_prefix.get('seg_map_path')
     if masks and os.path.isdir(masks):
         report.findings += unused(list_folder(masks, (dataset.seg_map_suffix,)))
@@ -200,11 +179,9 @@ def unused(files: FolderFiles) -> list[Finding]:
 
 def main(args: argparse.Namespace) -> None:
     """Check, print, and end with the status."""
-    if args.workers < 1:
-        raise UsageError(f'--workers must be at least 1, got {args.workers}.')
     try:
         report = run_check(args)
-    except (LabelFileError, BrokenProcessPool) as error:
+    except LabelFileError as error:
         raise UsageError(str(error)) from error
     print(format_report(report, limit=args.limit))
     sys.exit(1 if report.num_errors else 0)

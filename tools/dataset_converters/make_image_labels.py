@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmwsss.datasets import ImageLabels, LabelFileError, read_image_labels
-from mmwsss.datasets.check_labels import collect_labels
+from mmwsss.datasets.check import error_finding
 from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.folder_files import list_folder
+from mmwsss.datasets.image_labels import collect_labels
 from mmwsss.datasets.image_level_dataset import line_image, read_split
 from mmwsss.datasets.image_names import ImageNames
 from mmwsss.datasets.label_writers import write_image_labels
@@ -73,10 +74,10 @@ def read_labels(
     """
     if not args.skip_broken:
         return read_image_labels(args.src, classes, images=images), []
-    labels, findings = collect_labels(args.src, classes, images)
-    if unusable := [f.text for f in findings if f.kind == 'unusable label source']:
-        raise LabelFileError(unusable[0])
-    return labels, [finding.text for finding in findings]
+    labels, problems = collect_labels(args.src, classes, images)
+    if unusable := [problem for problem in problems if problem.kind == LabelFileError.kind]:
+        raise unusable[0]
+    return labels, [str(error_finding(problem)) for problem in problems]
 
 
 def select(labels: ImageLabels, args: argparse.Namespace) -> ImageLabels:

@@ -3,48 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from mmwsss.engine.converter_tools import (
-    class_meta,
-    convert_checkpoint,
-    converter_parser,
-    dataset_name,
-)
+from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser, dataset_name
 from mmwsss.engine.launch import run_tool
-from mmwsss.models.converters import (
-    afa_shapes,
-    convert_weights,
-    merge_mit_weights,
-    mit_settings,
-    published_to_afa,
-    read_torch_weights,
-    save_weights,
-)
+from mmwsss.models.converters.mit import read_afa
 
-CLASSIFIER = 'classifier.weight'
 B1 = dict(embed_dims=64, num_layers=[2, 2, 2, 2], num_heads=[1, 2, 5, 8])
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """Make the parser of the command line."""
-    return converter_parser(
-        'Convert a checkpoint of the published AFA on MiT-B0 to B5 for '
-        'configs/afa/afa_mit-b1_voc.py.'
-    )
-
-
-def convert(src: Path, dst: Path) -> tuple[dict, int]:
-    """Convert a file; return the settings of its backbone and the number of classes."""
-    weights = read_torch_weights(src)
-    settings = mit_settings(weights, prefix='encoder.')
-    num_classes = 21
-    if CLASSIFIER in weights and weights[CLASSIFIER].ndim == 4:
-        num_classes = len(weights[CLASSIFIER]) + 1
-    expected = afa_shapes(settings, num_classes)
-    state_dict = convert_weights(merge_mit_weights(weights), published_to_afa, expected, src)
-    save_weights(state_dict, dst, source=src, meta=class_meta(num_classes))
-    return settings, num_classes
 
 
 def options(settings: dict) -> str:
@@ -62,9 +26,17 @@ def options(settings: dict) -> str:
     return f' --cfg-options {" ".join(texts)}'
 
 
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    return converter_parser(
+        'Convert a checkpoint of the published AFA on MiT-B0 to B5 for '
+        'configs/afa/afa_mit-b1_voc.py.'
+    )
+
+
 def main(args: argparse.Namespace) -> None:
     """Convert, and say how to use the result."""
-    settings, num_classes = convert_checkpoint(args, convert)
+    _, num_classes, settings = convert_checkpoint(args, read_afa)
     print(
         f'{args.dst}: AFA with {num_classes} classes written; use it as tools/test.py '
         f'configs/afa/afa_mit-b1_{dataset_name(num_classes)}.py {args.dst}{options(settings)}.'

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from mmwsss.engine.converter_tools import class_meta, convert_checkpoint, converter_parser
+from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser
 from mmwsss.engine.launch import run_tool
-from mmwsss.models.converters import (
-    affinitynet_shapes,
-    convert_weights,
-    published_to_affinitynet,
-    read_torch_weights,
-    save_weights,
-)
+from mmwsss.models.converters.convolutional import read_affinitynet
 
 CONFIG = 'configs/affinitynet/affinitynet_r38_voc.py'
 
@@ -25,17 +18,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
 
 
-def convert(src: Path, dst: Path) -> int:
-    """Convert a file and return the number of entries written."""
-    weights = read_torch_weights(src)
-    state_dict = convert_weights(weights, published_to_affinitynet, affinitynet_shapes(), src)
-    save_weights(state_dict, dst, source=src, meta=class_meta(21))
-    return len(state_dict)
-
-
 def main(args: argparse.Namespace) -> None:
     """Convert, and say how to use the result."""
-    count = convert_checkpoint(args, convert)
+    count = len(convert_checkpoint(args, read_affinitynet).state_dict)
     print(f'{args.dst}: AffinityNet, {count} entries written; use it with {CONFIG}.')
 
 

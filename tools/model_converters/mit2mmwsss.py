@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser
 from mmwsss.engine.launch import run_tool
-from mmwsss.models.converters import mit_settings, read_mit, save_weights
+from mmwsss.models.converters.mit import mit_settings, read_mit
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -18,16 +17,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
 
 
-def convert(src: Path, dst: Path) -> dict:
-    """Convert a file and return the settings of its network."""
-    state_dict = read_mit(src)
-    save_weights(state_dict, dst, source=src)
-    return mit_settings(state_dict)
-
-
 def main(args: argparse.Namespace) -> None:
     """Convert, and say how to use the result."""
-    settings = convert_checkpoint(args, convert)
+    settings = mit_settings(convert_checkpoint(args, read_mit).state_dict)
     print(
         f'{args.dst}: MiT with embed_dims={settings["embed_dims"]} and '
         f'num_layers={settings["num_layers"]} written; use it as backbone=dict('

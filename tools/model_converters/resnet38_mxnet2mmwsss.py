@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser
 from mmwsss.engine.launch import run_tool
-from mmwsss.models.converters import read_resnet38d, save_weights
+from mmwsss.models.converters.convolutional import read_resnet38d
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -19,16 +18,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
 
 
-def convert(src: Path, dst: Path) -> int:
-    """Convert a file and return the number of entries written."""
-    state_dict = read_resnet38d(src)
-    save_weights(state_dict, dst, source=src)
-    return len(state_dict)
-
-
 def main(args: argparse.Namespace) -> None:
     """Convert, and say how to use the result."""
-    count = convert_checkpoint(args, convert)
+    count = len(convert_checkpoint(args, read_resnet38d).state_dict)
     print(
         f'{args.dst}: {count} entries written; use it as backbone=dict(type="ResNet38d", '
         f'init_cfg=dict(type="Pretrained", checkpoint="{args.dst}")).'

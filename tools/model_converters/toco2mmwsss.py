@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from mmwsss.engine.converter_tools import (
-    class_meta,
-    convert_checkpoint,
-    converter_parser,
-    dataset_name,
-)
+from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser, dataset_name
 from mmwsss.engine.launch import run_tool
-from mmwsss.models.converters import (
-    convert_weights,
-    published_to_toco,
-    read_torch_weights,
-    save_weights,
-    split_toco_tokens,
-    toco_settings,
-    toco_shapes,
-)
+from mmwsss.models.converters.toco import read_toco
 
 WIDTH = 768  # of ViT-B and DeiT-B
 
@@ -32,15 +18,6 @@ def make_parser() -> argparse.ArgumentParser:
         'Convert a checkpoint of the published ToCo on ViT-B or DeiT-B, or on a smaller one, for '
         'configs/toco/toco_vit-b_voc.py and its like.'
     )
-
-
-def convert(src: Path, dst: Path) -> dict[str, Any]:
-    """Convert a file; return the settings of its network."""
-    weights = split_toco_tokens(read_torch_weights(src))
-    settings = toco_settings(weights)
-    state_dict = convert_weights(weights, published_to_toco, toco_shapes(settings), src)
-    save_weights(state_dict, dst, source=src, meta=class_meta(settings['num_classes']))
-    return settings
 
 
 def options(settings: dict[str, Any]) -> str:
@@ -56,10 +33,10 @@ def options(settings: dict[str, Any]) -> str:
 
 def main(args: argparse.Namespace) -> None:
     """Convert, and say how to use the result."""
-    settings = convert_checkpoint(args, convert)
-    data = dataset_name(settings['num_classes'])
+    _, num_classes, settings = convert_checkpoint(args, read_toco)
+    data = dataset_name(num_classes)
     print(
-        f'{args.dst}: ToCo with {settings["num_classes"]} classes written; use it as tools/test.py '
+        f'{args.dst}: ToCo with {num_classes} classes written; use it as tools/test.py '
         f'configs/toco/toco_vit-b_{data}.py {args.dst}{options(settings)}.'
     )
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
-from pathlib import Path
 
 from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser
 from mmwsss.engine.launch import UsageError, run_tool
-from mmwsss.models.converters import read_token_vit, save_weights
+from mmwsss.models.converters.vit import read_token_vit
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -28,18 +27,12 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def convert(src: Path, dst: Path, num_class_tokens: int) -> dict:
-    """Convert a file and return the settings of its network."""
-    state_dict, settings = read_token_vit(src, num_class_tokens)
-    save_weights(state_dict, dst, source=src)
-    return settings
-
-
 def main(args: argparse.Namespace) -> None:
     """Convert, and say how to use the result."""
     if args.class_tokens < 0:
         raise UsageError(f'--class-tokens must be at least 0, got {args.class_tokens}.')
-    settings = convert_checkpoint(args, partial(convert, num_class_tokens=args.class_tokens))
+    read = partial(read_token_vit, num_class_tokens=args.class_tokens)
+    settings = convert_checkpoint(args, read).settings
     texts = [f'{key}={value}' for key, value in settings.items() if key != 'img_size']
     print(
         f'{args.dst}: ViT for images of {settings["img_size"]} written; use it as backbone=dict('

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .common import LabelFileError, LabelTable, read_text, text_lines
+from .common import LabelEntry, LabelFileError, Report, entry_error, parsed, read_text, text_lines
 
 COLUMNS = ('image', 'labels')
 # of tables with a column for each class, 1 where an image shows it
@@ -31,9 +31,10 @@ def _header(path: Path, text: str) -> tuple[str, list[str]]:
         if _is_one_hot(fields, lines[1:], delimiter):
             return delimiter, ['image', *_fields(first, delimiter)[1:]]
     raise LabelFileError(
-        f'{path}, line 1: received {first[:60]!r} where the column names "image" and "labels" are '
-        'expected: begin the file with the line "image,labels", or with "image" and a column for '
-        'each class that holds 0 or 1.'
+        f'received {first[:60]!r} where the column names "image" and "labels" are expected',
+        f'{path}, line 1',
+        advice='begin the file with the line "image,labels", or with "image" and a column for '
+        'each class that holds 0 or 1.',
     )
 
 
@@ -56,63 +57,8 @@ def _label_pattern(classes: Sequence[str]) -> re.Pattern[str]:
 
 
 def csv_entries(
-    path: Path, classes: Sequence[str]
-) -> Iterator[tuple[str, list[str] | LabelFileError, str]]:
-    """Yield image, labels and line of each row; for one with wrong fields the error as labels.
-
-    Args:
-        path: The file.
-        classes: Class names, whose commas separate no labels.
-
-    Raises:
-        LabelFileError: it cannot be read as CSV.
-    """
-    text = read_text(path)
-    delimiter, header = _header(path, text)
-    separators = _label_pattern(classes)
-    rows = csv.reader(io.StringIO(text, newline=''), delimiter=delimiter, strict=True)
-    image_column = header.index('image')
-    seen_header = False
-    try:
-        for row in rows:
-            where = f'line {rows.line_num}'
-            if not any(field.strip() for field in row):
-                continue
-            if not seen_header:
-                seen_header = True
-                continue
-            try:
-                _check_fields(row, header, path, where)
-                if 'labels' in header:
-                    found = separators.split(row[header.index('labels')])
-                    names = [name.strip() for name in found if name.strip()]
-                else:
-                    names = _one_hot_names(row, header, path, where)
-            except LabelFileError as error:
-                yield row[0], error, where
-                continue
-            yield row[image_column], names, where
-    except csv.Error as error:
-        raise LabelFileError(
-            f'{path}, line {rows.line_num}: not valid CSV ({error}): check the quotes.'
-        ) from error
-
-
-def _one_hot_names(row: list[str], header: list[str], path: Path, where: str) -> list[str]:
-    """Return the names of the columns that hold 1."""
-    pairs = [(name, value.strip()) for name, value in zip(header[1:], row[1:], strict=False)]
-    for name, value in pairs:
-        if value.lower() not in BITS:
-            raise LabelFileError(
-                f'{path}, {where}: column {name!r} holds {value[:40]!r} where 0 or 1 is expected: '
-                'correct it.'
-            )
-    return [name for name, value in pairs if BITS[value.lower()]]
-
-
-def read_csv_labels(
-    path: Path, classes: Sequence[str], images: Collection[str] | None = None
-) -> dict[str, tuple[int, ...]]:
+    path: Path, classes: Sequence[str], images: Sequence[str] | None, report: Report
+) -> Iterator[LabelEntry]:
     """Read a CSV file with the columns ``image`` and ``labels``; further columns are ignored.
 
     The delimiter (comma, semicolon or tab) is that of the first line. Within the field the
@@ -122,25 +68,51 @@ def read_csv_labels(
 
     Args:
         path: The file, UTF-8 with or without byte order mark, any line ends.
-        classes: Class names, background first.
-        images: Paths or names of the images that rows may mean; all rows are read.
+        classes: Class names, whose commas separate no labels.
+        images: Not used: all rows are read.
+        report: Gets an error for a row with too few or too many fields.
 
     Raises:
-        LabelFileError: no header, a row with too few or too many fields, an unknown class, two
-            rows for one image.
+        LabelFileError: it has no header, or cannot be read as CSV.
     """
-    table = LabelTable(path, classes, images)
-    for image, names, where in csv_entries(path, classes):
-        if isinstance(names, LabelFileError):
-            raise names
-        table.add_names(image, names, where)
-    return table.labels
+    text = read_text(path)
+    delimiter, header = _header(path, text)
+    separators = _label_pattern(classes)
+    reader = csv.reader(io.StringIO(text, newline=''), delimiter=delimiter, strict=True)
+    rows = (row for row in reader if any(field.strip() for field in row))
+
+    def parse(row: list[str]) -> LabelEntry:
+        where = f'line {reader.line_num}'
+        place = f'{path}, {where}'
+        names = _row_names(row, header, separators, place)
+        return LabelEntry(row[header.index('image')], dict.fromkeys(names, place), where)
+
+    try:
+        next(rows, None)
+        yield from parsed(rows, parse, report)
+    except csv.Error as error:
+        place = f'{path}, line {reader.line_num}'
+        text = f'not valid CSV ({error})'
+        raise LabelFileError(text, place, advice='check the quotes.') from error
 
 
-def _check_fields(row: list[str], header: list[str], path: Path, where: str) -> None:
-    """Refuse a row whose number of fields is not that of the header."""
+def _row_names(
+    row: list[str], header: list[str], separators: re.Pattern[str], place: str
+) -> list[str]:
+    """Return the class names of a row."""
     if len(row) < len(header) or any(field.strip() for field in row[len(header) :]):
-        raise LabelFileError(
-            f'{path}, {where}: {len(row)} fields where the header has {len(header)}: separate '
-            'the labels of an image by ";" and keep the delimiter of an empty field.'
+        raise entry_error(
+            f'{len(row)} fields where the header has {len(header)}',
+            place,
+            advice='separate the labels of an image by ";" and keep the delimiter of an empty '
+            'field.',
         )
+    if 'labels' in header:
+        names = separators.split(row[header.index('labels')])
+        return [name.strip() for name in names if name.strip()]
+    pairs = [(name, value.strip()) for name, value in zip(header[1:], row[1:], strict=False)]
+    for name, value in pairs:
+        if value.lower() not in BITS:
+            text = f'column {name!r} holds {value[:40]!r} where 0 or 1 is expected'
+            raise entry_error(text, place, advice='correct it.')
+    return [name for name, value in pairs if BITS[value.lower()]]

@@ -1,79 +1,78 @@
-"""Reader of image-level labels in a JSON file that maps images to class names."""
+"""Reader of image-level labels in a JSON file of any of three structures."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .coco_json import is_instances, labels_from_instances
-from .common import LabelFileError, LabelTable, parse_json
+from .coco_json import coco_entries, is_instances
+from .common import LabelEntry, LabelFileError, Report, entry_error, parse_json, parsed
 
 
-class _DuplicateKeyError(Exception):
-    """An object has the same key twice."""
+class RepeatedKeys(dict):
+    """An object of a JSON file that has a key twice; ``pairs`` keeps all."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
 
 
-def _slim_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a dict that refuses a second key and drops the polygons of COCO annotations."""
-    slim = dict(pairs)
-    if len(slim) != len(pairs):
-        keys = [key for key, _ in pairs]
+def load_json(path: Path, *, polygons: bool = False) -> Any:
+    """Load a JSON file.
+
+    Args:
+        path: The file.
+        polygons: Keep those of COCO's annotations, 0.3 GB that labels do not need.
+
+    Raises:
+        LabelFileError: missing, not JSON, or an object has the same key twice and is no mapping
+            from images to class names.
+    """
+    repeated: list[RepeatedKeys] = []
+
+    def make(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            made = RepeatedKeys(pairs)
+            repeated.append(made)
+        if not polygons and 'image_id' in made:
+            made.pop('segmentation', None)
+        return made
+
+    content = parse_json(path, make)
+    if repeated and (repeated[0] is not content or is_instances(content) or is_data_list(content)):
+        keys = [key for key, _ in repeated[0].pairs]
         twice = Counter(keys).most_common(1)[0][0]
         first = keys.index(twice)
         second = keys.index(twice, first + 1)
-        raise _DuplicateKeyError(f'{twice!r} has two entries, {first + 1} and {second + 1}')
-    if 'image_id' in slim:
-        # 0.3 GB of polygons that image-level labels do not need
-        slim.pop('segmentation', None)
-    return slim
+        text = f'{twice!r} has two entries, {first + 1} and {second + 1}'
+        raise LabelFileError(text, path, advice='keep one.')
+    return content
 
 
-def load_json(path: Path) -> Any:
-    """Load a JSON file, without the polygons where it is COCO's.
-
-    Raises:
-        LabelFileError: missing, not JSON, or an object has the same key twice.
-    """
-    try:
-        return parse_json(path, _slim_object)
-    except _DuplicateKeyError as error:
-        raise LabelFileError(f'{path}: {error}: keep one.') from error
-
-
-def labels_from_mapping(
-    content: Any,
-    path: Path,
-    classes: Sequence[str],
-    images: Collection[str] | None = None,
-) -> dict[str, tuple[int, ...]]:
-    """Read the labels of a mapping from images to lists of class names.
+def load_instances(
+    path: Path, *, polygons: bool = False, advice: str = 'give one.'
+) -> dict[str, Any]:
+    """Load a COCO instances file.
 
     Args:
-        content: What the file holds.
-        path: The file, for errors.
-        classes: Class names, background first.
-        images: Paths or names of the images that entries may mean.
+        path: The file.
+        polygons: As of :func:`load_json`.
+        advice: What to do if it is not one.
 
     Raises:
-        LabelFileError: another structure, an unknown class, two entries for one image.
+        LabelFileError: it is not one.
     """
-    if not isinstance(content, dict):
-        raise LabelFileError(
-            f'{path}: holds a {type(content).__name__} where an object is expected: write '
-            '{"image": ["class", ...]}, or give a COCO instances file.'
-        )
-    table = LabelTable(path, classes, images)
-    for number, (image, names) in enumerate(content.items(), start=1):
-        where = f'entry {number} ({image!r})'
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise LabelFileError(
-                f'{path}, {where}: received {str(names)[:60]} where a list of class names is '
-                'expected: write ["class", ...], or [] for none.'
-            )
-        table.add_names(image, names, where)
-    return table.labels
+    content = load_json(path, polygons=polygons)
+    if is_instances(content):
+        return content
+    raise LabelFileError(
+        'lacks one of the lists images, annotations and categories of a COCO instances file',
+        path,
+        advice=advice,
+    )
 
 
 def is_data_list(content: Any) -> bool:
@@ -81,53 +80,70 @@ def is_data_list(content: Any) -> bool:
     return isinstance(content, dict) and isinstance(content.get('data_list'), list)
 
 
-def data_list_entries(content: dict[str, Any], path: Path) -> Iterator[tuple[str, list[str], str]]:
-    """Yield image, labels and place of each entry of an annotation file of MMPretrain.
-
-    Args:
-        content: What the file holds.
-        path: The file, for errors.
-
-    Raises:
-        LabelFileError: an entry lacks an image or classes that there are.
-    """
+def _data_list_entries(content: dict[str, Any], path: Path, report: Report) -> Iterator[LabelEntry]:
+    """Yield the entries of an annotation file of MMPretrain."""
     metainfo = content.get('metainfo')
     classes = metainfo.get('classes') if isinstance(metainfo, dict) else None
     classes = classes if isinstance(classes, list) else []
-    for number, item in enumerate(content['data_list'], start=1):
+
+    def parse(numbered: tuple[int, Any]) -> LabelEntry:
+        number, item = numbered
         where = f'entry {number}'
+        place = f'{path}, {where}'
         entry = item if isinstance(item, dict) else {}
         image, label = entry.get('img_path'), entry.get('gt_label')
         indices = label if isinstance(label, list) else [label]
-        names = [classes[k] for k in indices if type(k) is int and 0 <= k < len(classes)]
+        names = [str(classes[k]) for k in indices if type(k) is int and 0 <= k < len(classes)]
         if not isinstance(image, str) or len(names) < len(indices):
-            raise LabelFileError(
-                f'{path}, {where}: received {str(item)[:60]} where img_path and gt_label, indices '
-                f'of the {len(classes)} names in metainfo.classes, are expected: correct it.'
+            text = (
+                f'received {str(item)[:60]} where img_path and gt_label, indices of the '
+                f'{len(classes)} names in metainfo.classes, are expected'
             )
-        yield image, list(map(str, names)), where
+            raise entry_error(text, place, advice='correct it.')
+        return LabelEntry(image, dict.fromkeys(names, place), where)
+
+    return parsed(enumerate(content['data_list'], start=1), parse, report)
 
 
-def read_json_labels(
-    path: Path, classes: Sequence[str], images: Collection[str] | None = None
-) -> dict[str, tuple[int, ...]]:
+def _mapping_entries(content: Any, path: Path, report: Report) -> Iterator[LabelEntry]:
+    """Yield the entries of a mapping from images to lists of class names."""
+    if not isinstance(content, dict):
+        raise LabelFileError(
+            f'holds a {type(content).__name__} where an object is expected',
+            path,
+            advice='write {"image": ["class", ...]}, or give a COCO instances file.',
+        )
+    pairs = content.pairs if isinstance(content, RepeatedKeys) else content.items()
+
+    def parse(numbered: tuple[int, tuple[str, Any]]) -> LabelEntry:
+        number, (image, names) = numbered
+        where = f'entry {number} ({image!r})'
+        place = f'{path}, {where}'
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            text = f'received {str(names)[:60]} where a list of class names is expected'
+            raise entry_error(text, place, advice='write ["class", ...], or [] for none.')
+        return LabelEntry(image, dict.fromkeys(names, place), where)
+
+    return parsed(enumerate(pairs, start=1), parse, report)
+
+
+def json_entries(
+    path: Path, classes: Sequence[str], images: Sequence[str] | None, report: Report
+) -> Iterator[LabelEntry]:
     """Read a JSON file ``{"image": ["dog"]}``, COCO instances or annotations of MMPretrain.
 
     Args:
         path: The file.
-        classes: Class names, background first.
-        images: Paths or names of the images that entries may mean; all are read.
+        classes: Not used: the file holds names.
+        images: Not used: all entries are read.
+        report: Gets an error for each entry of another structure.
 
     Raises:
-        LabelFileError: see :func:`labels_from_mapping` and
-            :func:`~.coco_json.labels_from_instances`.
+        LabelFileError: it cannot be read, or is of none of these structures.
     """
     content = load_json(path)
     if is_data_list(content):
-        table = LabelTable(path, classes, images)
-        for image, names, where in data_list_entries(content, path):
-            table.add_names(image, names, where)
-        return table.labels
+        return _data_list_entries(content, path, report)
     if is_instances(content):
-        return labels_from_instances(content, path, classes, images)
-    return labels_from_mapping(content, path, classes, images)
+        return coco_entries(content, path, report)
+    return _mapping_entries(content, path, report)

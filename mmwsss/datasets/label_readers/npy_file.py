@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import reprlib
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import numpy as np
 
 from mmwsss.utils import short_list
 
-from .common import LabelFileError, LabelTable
+from ..image_names import ImageNames
+from .common import LabelEntry, Report, entry_error, parsed
 from .safe_npy import load_npy_dict
 
 _VOC_NAME = re.compile(r'(\d{4})_(\d{6})')
@@ -34,8 +35,8 @@ def _decode(code: int) -> str:
     return f'{text[:4]}_{text[4:]}' if len(text) == 10 else f'{code:012d}'
 
 
-def _indices(vector: Any, num_foreground: int, where: str) -> list[int]:
-    """Return where a multi-hot vector is 1."""
+def _shown(vector: Any, classes: Sequence[str], place: str) -> list[str]:
+    """Return the classes where a multi-hot vector over them is 1."""
     plain = isinstance(vector, (list, tuple)) and all(
         isinstance(value, (bool, int, float, type(None))) for value in vector
     )
@@ -45,25 +46,40 @@ def _indices(vector: Any, num_foreground: int, where: str) -> list[int]:
             raise TypeError
         values = np.asarray(vector, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise LabelFileError(
-            f'{where}: received a {type(vector).__name__} where a multi-hot vector is expected.'
-        ) from error
-    if values.shape != (num_foreground,):
-        raise LabelFileError(
-            f'{where}: a vector of shape {values.shape} where ({num_foreground},) is expected, '
-            'one value a foreground class: use the label file of this data set.'
+        text = f'received a {type(vector).__name__} where a multi-hot vector is expected.'
+        raise entry_error(text, place) from error
+    if values.shape != (len(classes),):
+        raise entry_error(
+            f'a vector of shape {values.shape} where ({len(classes)},) is expected, one value a '
+            'foreground class',
+            place,
+            advice='use the label file of this data set.',
         )
     if not np.isin(values, (0, 1)).all():
-        raise LabelFileError(
-            f'{where}: received values other than 0 and 1 in a multi-hot vector: give labels, not '
-            'scores.'
-        )
-    return np.flatnonzero(values).tolist()
+        text = 'received values other than 0 and 1 in a multi-hot vector'
+        raise entry_error(text, place, advice='give labels, not scores.')
+    return [classes[k] for k in np.flatnonzero(values).tolist()]
 
 
-def read_npy_labels(
-    path: Path, classes: Sequence[str], images: Collection[str] | None = None
-) -> dict[str, tuple[int, ...]]:
+def _image(key: Any, codes: Mapping[int | None, list[str]], place: str) -> str:
+    """Return the name of the image that a key means."""
+    if isinstance(key, str):
+        return key
+    if not isinstance(key, int) or isinstance(key, bool) or key < 0:
+        kind = type(key).__name__
+        text = f'received a {kind} as a key where the name of an image is expected.'
+        raise entry_error(text, place)
+    meant = codes.get(key) or [_decode(key)]
+    if len(meant) > 1:
+        text = f'may mean the images {short_list(meant)}'
+        advice = 'make the file with the names of the images as keys.'
+        raise entry_error(text, place, advice=advice)
+    return meant[0]
+
+
+def npy_entries(
+    path: Path, classes: Sequence[str], images: Sequence[str] | None, report: Report
+) -> Iterator[LabelEntry]:
     """Read a dict of multi-hot vectors over the foreground classes, running nothing in it.
 
     Keys are image names, or the numbers that some files use instead: 2007000032 for
@@ -74,31 +90,21 @@ def read_npy_labels(
         classes: Class names, background first.
         images: Paths or names of the images that keys may mean; without them a number of 10
             digits becomes a VOC name and any other one of 12 digits.
+        report: Gets an error for a key that is neither text nor number, or a vector that is not
+            multi-hot over the classes.
 
     Raises:
-        LabelFileError: see :func:`~.safe_npy.load_npy_dict`; a key is neither text nor number,
-            a vector is not multi-hot over the classes.
+        LabelFileError: see :func:`~.safe_npy.load_npy_dict`.
     """
-    table = LabelTable(path, classes, images)
     codes: dict[int | None, list[str]] = defaultdict(list)
-    for name in table.images.of.values():
+    for name in ImageNames(images or ()).of.values():
         codes[_code(name)].append(name)
-    for number, (key, vector) in enumerate(load_npy_dict(path).items(), start=1):
+
+    def parse(numbered: tuple[int, tuple[Any, Any]]) -> LabelEntry:
+        number, (key, vector) = numbered
         where = f'entry {number} ({reprlib.repr(key)})'
-        if isinstance(key, int) and not isinstance(key, bool) and key >= 0:
-            meant = codes.get(key) or [_decode(key)]
-            if len(meant) > 1:
-                raise LabelFileError(
-                    f'{path}, {where}: may mean the images {short_list(meant)}: make the file '
-                    'with the names of the images as keys.'
-                )
-            name = meant[0]
-        elif isinstance(key, str):
-            name = key
-        else:
-            raise LabelFileError(
-                f'{path}, {where}: received a {type(key).__name__} as a key where the name of an '
-                'image is expected.'
-            )
-        table.add(name, _indices(vector, len(table.foreground), f'{path}, {where}'), where)
-    return table.labels
+        place = f'{path}, {where}'
+        image, names = _image(key, codes, place), _shown(vector, classes[1:], place)
+        return LabelEntry(image, dict.fromkeys(names, place), where)
+
+    return parsed(enumerate(load_npy_dict(path).items(), start=1), parse, report)

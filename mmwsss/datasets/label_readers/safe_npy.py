@@ -101,10 +101,16 @@ _KNOWN: dict[tuple[str, str], Any] = {
     ('_codecs', 'encode'): _StandIn(_encode),
     ('collections', 'OrderedDict'): _StandIn(dict),
 }
-for _package in ('numpy.core', 'numpy._core'):
-    _KNOWN[f'{_package}.multiarray', '_reconstruct'] = _StandIn(_Array)
-    _KNOWN[f'{_package}.multiarray', 'scalar'] = _StandIn(_scalar)
-    _KNOWN[f'{_package}.numeric', '_frombuffer'] = _StandIn(_frombuffer)
+# the package was renamed in NumPy 2
+_KNOWN |= {
+    (f'{package}.{module}', name): stand_in
+    for package in ('numpy.core', 'numpy._core')
+    for module, name, stand_in in (
+        ('multiarray', '_reconstruct', _StandIn(_Array)),
+        ('multiarray', 'scalar', _StandIn(_scalar)),
+        ('numeric', '_frombuffer', _StandIn(_frombuffer)),
+    )
+}
 
 
 class _DictUnpickler(pickle.Unpickler):
@@ -170,13 +176,13 @@ def _read_pickle(path: Path) -> bytes:
             shape, _, dtype = npy_format.read_array_header_2_0(stream)
     except Exception as error:
         # NumPy parses the header as a program text, with all errors that there are
-        raise LabelFileError(
-            f'{path}: not a readable .npy file ({error}): give the file that np.save wrote.'
-        ) from error
+        text = f'not a readable .npy file ({error})'
+        raise LabelFileError(text, path, advice='give the file that np.save wrote.') from error
     if shape != () or dtype != np.dtype(object):
         raise LabelFileError(
-            f'{path}: holds an array of shape {shape} and type {dtype} where a dict saved by '
-            'np.save is expected, image name to multi-hot vector.'
+            f'holds an array of shape {shape} and type {dtype} where a dict saved by np.save is '
+            'expected, image name to multi-hot vector.',
+            path,
         )
     return stream.read()
 
@@ -207,10 +213,12 @@ def load_npy_dict(path: Path) -> dict[Any, Any]:
     except Exception as error:
         # what a broken or hostile pickle raises is not limited to a few types
         raise LabelFileError(
-            f'{path}: not a plain dict of arrays (refused: {error}), nothing in it was run: make '
-            'the file again from a source that you trust.'
+            f'not a plain dict of arrays (refused: {error}), nothing in it was run',
+            path,
+            advice='make the file again from a source that you trust.',
         ) from error
     raise LabelFileError(
-        f'{path}: holds a {type(loaded).__name__} where a dict is expected, image name to '
-        'multi-hot vector.'
+        f'holds a {type(loaded).__name__} where a dict is expected, image name to multi-hot '
+        'vector.',
+        path,
     )

@@ -38,12 +38,14 @@ def _check_depth(image: Image.Image, path: str) -> None:
     if image.mode in _MODES_OTHER:
         raise ImageFileError(
             f'image {path} has pixels of mode {image.mode} where greyscale, RGB or CMYK is '
-            'expected: save it as RGB.'
+            'expected',
+            advice='save it as RGB.',
         )
     if image.mode not in _MODES_8_BIT or ';16' in raw_modes:
         raise ImageFileError(
             f'image {path} has pixels of mode {image.mode} with more than 8 bits a channel where '
-            '8-bit greyscale or colour is expected: convert the file, choosing the range.'
+            '8-bit greyscale or colour is expected',
+            advice='convert the file, choosing the range.',
         )
 
 
@@ -93,8 +95,10 @@ def decode_image(content: bytes, path: str) -> NDArray[np.uint8]:
         raise
     except Exception as error:
         # the decoders of PIL raise many types: OSError, SyntaxError, struct.error ...
-        problem = decoding_problem(error, 'fetch the file again, or take it out of the split.')
-        raise ImageFileError(f'image {path} {problem}') from error
+        problem, advice = decoding_problem(
+            error, 'fetch the file again, or take it out of the split.'
+        )
+        raise ImageFileError(f'image {path} {problem}', advice=advice) from error
     return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), dtype=np.uint8)
 
 

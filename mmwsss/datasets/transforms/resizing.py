@@ -50,8 +50,51 @@ def resize_results(results: dict[str, Any], size: tuple[int, int], interpolation
     results['keep_ratio'] = True
 
 
+def check_interpolation(transform: BaseTransform, name: str) -> None:
+    """Refuse a filter that PIL does not have.
+
+    Args:
+        transform: The transform, for the error.
+        name: Of the filter.
+
+    Raises:
+        ValueError: there is no such filter.
+    """
+    if name not in _INTERPOLATIONS:
+        raise ValueError(
+            f'{type(transform).__name__}: received interpolation={name!r} where one of '
+            f'{", ".join(_INTERPOLATIONS)} is expected.'
+        )
+
+
+class _ResizeImage(BaseTransform):
+    """Resize the image, and the mask where one is loaded, to the size that ``_size`` gives."""
+
+    def __init__(self, interpolation: str) -> None:
+        check_interpolation(self, interpolation)
+        self.interpolation = interpolation
+
+    def _size(self, width: int, height: int) -> tuple[int, int]:
+        """Return width and height of the result."""
+        raise NotImplementedError
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Resize the image.
+
+        Args:
+            results: Data info with ``img``.
+        """
+        height, width = results['img'].shape[:2]
+        resize_results(results, self._size(width, height), self.interpolation)
+        return results
+
+    def __repr__(self) -> str:
+        settings = ', '.join(f'{name}={value!r}' for name, value in vars(self).items())
+        return f'{type(self).__name__}({settings})'
+
+
 @TRANSFORMS.register_module()
-class ResizeLongSide(BaseTransform):
+class ResizeLongSide(_ResizeImage):
     """Resize the longer side to a random length.
 
     Source: Wang et al., CVPR 2020, Sec. 4.1, https://arxiv.org/abs/2004.04581
@@ -71,34 +114,17 @@ class ResizeLongSide(BaseTransform):
                 f'{type(self).__name__}: received min_size={min_size} and max_size={max_size} '
                 'where 1 <= min_size <= max_size is expected: exchange or correct them.'
             )
-        check_interpolation(self, interpolation)
         self.min_size = min_size
         self.max_size = max_size
-        self.interpolation = interpolation
+        super().__init__(interpolation)
 
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Resize the image.
-
-        Args:
-            results: Data info with ``img``.
-        """
-        height, width = results['img'].shape[:2]
-        long = int(np.random.randint(self.min_size, self.max_size + 1))
-        width_out, height_out = (
-            max(round(side * long / max(height, width)), 1) for side in (width, height)
-        )
-        resize_results(results, (width_out, height_out), self.interpolation)
-        return results
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(min_size={self.min_size}, max_size={self.max_size}, '
-            f'interpolation={self.interpolation!r})'
-        )
+    def _size(self, width: int, height: int) -> tuple[int, int]:
+        long, side = int(np.random.randint(self.min_size, self.max_size + 1)), max(width, height)
+        return max(round(width * long / side), 1), max(round(height * long / side), 1)
 
 
 @TRANSFORMS.register_module()
-class ScaleImage(BaseTransform):
+class ScaleImage(_ResizeImage):
     """Scale the image by a fixed factor, sides rounded half to even.
 
     Args:
@@ -118,34 +144,20 @@ class ScaleImage(BaseTransform):
                 f'{type(self).__name__}: received scale_factor={scale_factor} and size_divisor='
                 f'{size_divisor} where a factor above 0 and a divisor of at least 1 are expected.'
             )
-        check_interpolation(self, interpolation)
         self.scale_factor = scale_factor
         self.size_divisor = size_divisor
-        self.interpolation = interpolation
+        super().__init__(interpolation)
 
     def _side(self, length: int) -> int:
         side = max(round(length * self.scale_factor), 1)
         return -(-side // self.size_divisor) * self.size_divisor
 
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Scale the image.
-
-        Args:
-            results: Data info with ``img``.
-        """
-        height, width = results['img'].shape[:2]
-        resize_results(results, (self._side(width), self._side(height)), self.interpolation)
-        return results
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(scale_factor={self.scale_factor}, '
-            f'size_divisor={self.size_divisor}, interpolation={self.interpolation!r})'
-        )
+    def _size(self, width: int, height: int) -> tuple[int, int]:
+        return self._side(width), self._side(height)
 
 
 @TRANSFORMS.register_module()
-class RandomScaleImage(BaseTransform):
+class RandomScaleImage(_ResizeImage):
     """Scale the image by a random factor, uniform in a range; sides are cut to whole pixels.
 
     Source: Ru et al., CVPR 2022, Sec. 4.1, https://arxiv.org/abs/2203.02664
@@ -169,31 +181,17 @@ class RandomScaleImage(BaseTransform):
                 f'{max_factor} where 0 < min_factor <= max_factor is expected: exchange or correct '
                 'them.'
             )
-        check_interpolation(self, interpolation)
         self.min_factor = min_factor
         self.max_factor = max_factor
-        self.interpolation = interpolation
+        super().__init__(interpolation)
 
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Scale the image.
-
-        Args:
-            results: Data info with ``img``.
-        """
+    def _size(self, width: int, height: int) -> tuple[int, int]:
         factor = np.random.uniform(self.min_factor, self.max_factor)
-        height, width = (max(int(side * factor), 1) for side in results['img'].shape[:2])
-        resize_results(results, (width, height), self.interpolation)
-        return results
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(min_factor={self.min_factor}, max_factor={self.max_factor}, '
-            f'interpolation={self.interpolation!r})'
-        )
+        return max(int(width * factor), 1), max(int(height * factor), 1)
 
 
 @TRANSFORMS.register_module()
-class LimitLongSide(BaseTransform):
+class LimitLongSide(_ResizeImage):
     """Make images smaller whose longer side exceeds a length; others stay as they are.
 
     A network that has learned from photographs of 500 pixels finds little in those of a
@@ -213,38 +211,8 @@ class LimitLongSide(BaseTransform):
                 f'{type(self).__name__}: received max_size={max_size} where at least 1 pixel is '
                 'expected.'
             )
-        check_interpolation(self, interpolation)
         self.max_size = max_size
-        self.interpolation = interpolation
+        super().__init__(interpolation)
 
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Resize the image if it is too large.
-
-        Args:
-            results: Data info with ``img``.
-        """
-        size = limited_size(results['img'].shape[1::-1], self.max_size)
-        resize_results(results, size, self.interpolation)
-        return results
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(max_size={self.max_size}, interpolation={self.interpolation!r})'
-        )
-
-
-def check_interpolation(transform: BaseTransform, name: str) -> None:
-    """Refuse a filter that PIL does not have.
-
-    Args:
-        transform: The transform, for the error.
-        name: Of the filter.
-
-    Raises:
-        ValueError: there is no such filter.
-    """
-    if name not in _INTERPOLATIONS:
-        raise ValueError(
-            f'{type(transform).__name__}: received interpolation={name!r} where one of '
-            f'{", ".join(_INTERPOLATIONS)} is expected.'
-        )
+    def _size(self, width: int, height: int) -> tuple[int, int]:
+        return limited_size((width, height), self.max_size)

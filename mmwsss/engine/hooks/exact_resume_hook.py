@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
 
-from mmwsss.datasets.samplers import NumberedDefaultSampler, NumberedInfiniteSampler
+from mmwsss.datasets.numbered import NumberedDefaultSampler, NumberedInfiniteSampler
 from mmwsss.utils.seeding import MODEL, seed_random_numbers
 
 from ..launch import UsageError

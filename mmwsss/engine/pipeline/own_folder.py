@@ -14,17 +14,18 @@ from types import MappingProxyType
 from mmwsss.datasets import ImageEntry, ImageLabels, LabelFileError
 from mmwsss.datasets.check import (
     ERRORS,
+    Finding,
     ImageReport,
     check_dataset,
     check_image,
     check_mask_values,
+    error_finding,
 )
-from mmwsss.datasets.check_labels import Finding, collect_labels
 from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.folder_files import list_folder
+from mmwsss.datasets.image_labels import collect_labels, read_tag_names
 from mmwsss.datasets.image_names import IMAGE_SUFFIXES
 from mmwsss.datasets.masks import MAX_CLASSES
-from mmwsss.datasets.tag_names import read_tag_names
 from mmwsss.engine.launch import UsageError
 from mmwsss.engine.mask_tools import work_through
 from mmwsss.utils import atomic_write, short_list
@@ -226,10 +227,7 @@ def sentences(findings: Iterable[Finding]) -> dict[str, str]:
     """
     groups = defaultdict(list)
     for finding in findings:
-        # what is a sentence of its own ends with what to do
-        ended = finding.text.endswith('.')
-        text = finding.text.rpartition(': ')[0] if ended else finding.text
-        groups[finding.kind].append(text or finding.text)
+        groups[finding.kind].append(finding.text)
     return {
         kind: f'{ADVICE[kind][0]}: {len(texts)} ({short_list(texts, SHOWN)}); {ADVICE[kind][1]}.'
         for kind, texts in groups.items()
@@ -272,9 +270,9 @@ def check_folder(
     _check_paths(images, labels, masks, work_dir)
     entries = list_photographs(images, masks)
     found = find_classes(labels, entries, classes)
-    tags, findings = collect_labels(labels, found, [entry.img_path for entry in entries])
-    if unusable := [f.text for f in findings if f.kind == 'unusable label source']:
-        raise UsageError(unusable[0])
+    tags, problems = collect_labels(labels, found, [entry.img_path for entry in entries])
+    if unusable := [problem for problem in problems if problem.kind == LabelFileError.kind]:
+        raise UsageError(str(unusable[0]))
     if len(found) < 2:
         raise UsageError(f'{labels} names no class: tag what the photographs show.')
     record = Path(work_dir, 'configs', 'readable.txt')
@@ -282,7 +280,7 @@ def check_folder(
     present = {entry.image_id for entry in entries}
     files = list_folder(images)
     report = check_dataset(entries, found, labels=tags, present=present, files=files, read=read)
-    findings += report.findings
+    findings = [*map(error_finding, problems), *report.findings]
     unused = [files.note('photographs')]
     if masks is not None:
         files = list_folder(masks, ('.png',))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmwsss.compat import check_weights_file, load_strictly
 from mmwsss.utils import atomic_write
@@ -21,6 +23,84 @@ _COUNTER = 'num_batches_tracked'
 
 class ConversionError(ValueError):
     """A file that is not the one the converter is for; the text names file and entry."""
+
+
+@dataclass(frozen=True)
+class NameTable:
+    r"""What the weights of a published network are called here.
+
+    Args:
+        rules: Patterns of parts of the published name and what takes their place, as of
+            :func:`re.sub`, one after another. What no rule knows stays as it is.
+        left_out: Pattern of the beginning of those names that have no part in the network.
+
+    Example:
+        >>> names = NameTable(((r'^fc1\.', 'head.'), (r'\.gamma$', '.weight')), left_out='aux')
+        >>> names('fc1.gamma'), names.renamed({'aux.bias': 0, 'fc1.bias': 1})
+        ('head.weight', {'head.bias': 1})
+    """
+
+    rules: tuple[tuple[str, str], ...]
+    left_out: str = r'(?!)'
+
+    def __call__(self, name: str) -> str:
+        """Return the name of a weight here.
+
+        Args:
+            name: In the published code.
+        """
+        for pattern, ours in self.rules:
+            name = re.sub(pattern, ours, name)
+        return name
+
+    def used(self, names: Iterable[str]) -> list[str]:
+        """Return those of some published names that have a part in the network.
+
+        Args:
+            names: In the published code.
+        """
+        return [name for name in names if not re.match(self.left_out, name)]
+
+    def renamed(self, weights: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the weights of the network under their names here, whether they fit or not.
+
+        Args:
+            weights: Under their published names.
+        """
+        return {self(name): weights[name] for name in self.used(weights)}
+
+
+class Converted(NamedTuple):
+    """Weights of a whole network.
+
+    Args:
+        state_dict: Under this project's names.
+        num_classes: Classes with background; None for a backbone.
+        settings: Of the network, where the weights tell them.
+    """
+
+    state_dict: dict[str, Tensor]
+    num_classes: int | None = None
+    settings: dict[str, Any] = {}
+
+
+def shapes_of(
+    build: Callable[[], nn.Module | Mapping[str, nn.Module]], device: str = 'meta'
+) -> dict[str, torch.Size]:
+    """Return names and shapes of the state dict of a network.
+
+    Args:
+        build: Makes the network, or its parts by their names.
+        device: Where; ``'meta'`` takes neither time nor memory.
+    """
+    with torch.device(device):
+        network = build()
+        parts = {'': network} if isinstance(network, nn.Module) else network
+    return {
+        f'{part}.{name}'.lstrip('.'): value.shape
+        for part, network in parts.items()
+        for name, value in network.state_dict().items()
+    }
 
 
 def read_torch_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -63,7 +143,7 @@ def read_torch_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
 def convert_weights(
     weights: Mapping[str, Tensor],
-    rename: Callable[[str], str],
+    names: NameTable,
     expected: Mapping[str, torch.Size],
     path: str | os.PathLike[str],
 ) -> dict[str, Tensor]:
@@ -73,7 +153,7 @@ def convert_weights(
 
     Args:
         weights: Weights under their published names.
-        rename: Published name to the model's; raises ``KeyError`` where there is none.
+        names: What they are called in the model.
         expected: Names and shapes of the model's state dict.
         path: Where the weights come from, for errors.
 
@@ -85,11 +165,8 @@ def convert_weights(
             first such entry.
     """
     found: dict[str, Tensor] = {}
-    for name, value in weights.items():
-        try:
-            target = rename(name)
-        except KeyError:
-            target = ''
+    for name in names.used(weights):
+        value, target = weights[name], names(name)
         if target not in expected or target in found:
             raise ConversionError(
                 f'{path}: the entry {name!r} has no place in the network ({len(weights)} entries, '

@@ -8,6 +8,7 @@ import torch
 from mmseg.models import SegDataPreProcessor
 from mmseg.registry import MODELS
 
+from mmwsss.models.utils import valid_boxes
 from mmwsss.ops import valid_mask
 
 
@@ -43,9 +44,8 @@ class WeakDataPreProcessor(SegDataPreProcessor):
         data = super().forward(data, training)
         inputs = data['inputs']
         if self.pad_after_norm and data['data_samples'] is not None:
-            whole = (0, 0, *inputs.shape[2:])
-            boxes = [tuple(s.metainfo.get('valid_box', whole)) for s in data['data_samples']]
-            if any(box != whole for box in boxes):
+            boxes = valid_boxes(data['data_samples'], inputs.shape[2:])
+            if any(box != (0, 0, *inputs.shape[2:]) for box in boxes):
                 boxes = torch.tensor(boxes, device=inputs.device)
                 inputs = inputs * valid_mask(boxes, inputs.shape[2:])
         if self.channels_last:

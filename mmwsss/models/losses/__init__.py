@@ -8,7 +8,12 @@ from .affinity_loss import (
     pair_labels,
 )
 from .affinity_matrix_loss import AffinityMatrixLoss, affinity_matrix_loss
-from .auto_encoder_loss import ReconstructionLoss, SimilarityLoss, similarity_loss
+from .auto_encoder_loss import (
+    ReconstructionLoss,
+    SimilarityLoss,
+    reconstruction_loss,
+    similarity_loss,
+)
 from .balanced_cross_entropy_loss import BalancedCrossEntropyLoss, balanced_cross_entropy
 from .dense_energy_loss import DenseEnergyLoss, dense_energy_loss
 from .equivariant_loss import (
@@ -82,5 +87,6 @@ __all__ = [
     'patch_token_contrast_loss',
     'pull_push_loss',
     'pull_push_losses',
+    'reconstruction_loss',
     'similarity_loss',
 ]

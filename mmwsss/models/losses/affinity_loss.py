@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import torch
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmwsss.ops import pair_slices
+
+from .weighted_loss import WeightedLoss
 
 EPS = 1e-5
 IGNORE_INDEX = 255
@@ -112,7 +114,7 @@ def pair_affinity_loss(
 
 
 @MODELS.register_module()
-class PairAffinityLoss(nn.Module):
+class PairAffinityLoss(WeightedLoss):
     """Registered :func:`pair_affinity_loss`.
 
     Args:
@@ -123,18 +125,14 @@ class PairAffinityLoss(nn.Module):
         ValueError: ``weights`` are not three numbers.
     """
 
+    function = staticmethod(pair_affinity_loss)
+
     def __init__(
         self, loss_weight: float = 1.0, *, weights: Sequence[float] = (0.25, 0.25, 0.5)
     ) -> None:
-        super().__init__()
         if len(weights) != 3:
             raise ValueError(
                 'PairAffinityLoss: weights are three numbers, of background, foreground and '
                 f'different pairs, got {weights}.'
             )
-        self.loss_weight = loss_weight
-        self.weights = tuple(weights)
-
-    def forward(self, affinity: Tensor, labels: PairLabels) -> Tensor:
-        """Return the weighted loss; shapes as in :func:`pair_affinity_loss`."""
-        return self.loss_weight * pair_affinity_loss(affinity, labels, weights=self.weights)
+        super().__init__(loss_weight, weights=tuple(weights))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
+
+from .weighted_loss import WeightedLoss
 
 
 def affinity_matrix_loss(affinity: Tensor, labels: Tensor) -> Tensor:
@@ -41,17 +43,11 @@ def affinity_matrix_loss(affinity: Tensor, labels: Tensor) -> Tensor:
 
 
 @MODELS.register_module()
-class AffinityMatrixLoss(nn.Module):
+class AffinityMatrixLoss(WeightedLoss):
     """Registered :func:`affinity_matrix_loss`.
 
     Args:
         loss_weight: Factor on the loss; AFA has 0.1.
     """
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
-
-    def forward(self, affinity: Tensor, labels: Tensor) -> Tensor:
-        """Return the weighted loss; shapes as in :func:`affinity_matrix_loss`."""
-        return self.loss_weight * affinity_matrix_loss(affinity, labels)
+    function = staticmethod(affinity_matrix_loss)

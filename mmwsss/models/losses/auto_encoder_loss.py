@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from .multi_label_cross_entropy_loss import multi_label_cross_entropy
+from .weighted_loss import WeightedLoss
 
 MARGIN = 1e-4
 
@@ -39,28 +40,33 @@ def similarity_loss(similarity: Tensor, labels: Tensor) -> Tensor:
     return multi_label_cross_entropy(inside, labels) + tangent.mean()
 
 
+def reconstruction_loss(reconstruction: Tensor, images: Tensor) -> Tensor:
+    """Mean squared error of a reconstruction, over all pixels.
+
+    Source: Chen et al., 2022, Eq. 4, https://arxiv.org/abs/2210.14618
+
+    Shapes:
+        reconstruction: ``(N, 3, H, W)`` float.
+        images: ``(N, 3, H, W)`` float, normalised.
+        returns: scalar.
+    """
+    return F.mse_loss(reconstruction.float(), images.float())
+
+
 @MODELS.register_module()
-class SimilarityLoss(nn.Module):
+class SimilarityLoss(WeightedLoss):
     """Registered :func:`similarity_loss`.
 
     Args:
         loss_weight: Factor on the loss.
     """
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
-
-    def forward(self, similarity: Tensor, labels: Tensor) -> Tensor:
-        """Return the weighted loss; shapes as in :func:`similarity_loss`."""
-        return self.loss_weight * similarity_loss(similarity, labels)
+    function = staticmethod(similarity_loss)
 
 
 @MODELS.register_module()
-class ReconstructionLoss(nn.Module):
-    """Mean squared error of a reconstruction, over all pixels.
-
-    Source: Chen et al., 2022, Eq. 4, https://arxiv.org/abs/2210.14618
+class ReconstructionLoss(WeightedLoss):
+    """Registered :func:`reconstruction_loss`.
 
     Args:
         loss_weight: Factor on the loss.
@@ -70,15 +76,4 @@ class ReconstructionLoss(nn.Module):
         2.0
     """
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
-
-    def forward(self, reconstruction: Tensor, images: Tensor) -> Tensor:
-        """Return the weighted loss, a scalar.
-
-        Shapes:
-            reconstruction: ``(N, 3, H, W)`` float.
-            images: ``(N, 3, H, W)`` float, normalised.
-        """
-        return self.loss_weight * F.mse_loss(reconstruction.float(), images.float())
+    function = staticmethod(reconstruction_loss)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
+
+from .weighted_loss import WeightedLoss
 
 
 def equivariant_loss(cam: Tensor, other: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -89,29 +91,26 @@ def min_pooling_loss(cam_rv: Tensor, *, keep_ratio: float = 0.25) -> Tensor:
     return best.topk(kept, dim=1, largest=False, sorted=False).values.relu().mean()
 
 
-class _WeightedLoss(nn.Module):
-    """A loss with a weight and, where it selects hard elements, their share."""
-
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
+def _share(name: str, keep_ratio: float) -> float:
+    """Return a share of elements, which has to be one."""
+    if not 0 < keep_ratio <= 1:
+        raise ValueError(f'{name}: keep_ratio must lie in (0, 1], got {keep_ratio}.')
+    return keep_ratio
 
 
 @MODELS.register_module()
-class EquivariantLoss(_WeightedLoss):
+class EquivariantLoss(WeightedLoss):
     """Registered :func:`equivariant_loss`.
 
     Args:
         loss_weight: Factor on the loss.
     """
 
-    def forward(self, cam: Tensor, other: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return the weighted loss; shapes as in :func:`equivariant_loss`."""
-        return self.loss_weight * equivariant_loss(cam, other, valid)
+    function = staticmethod(equivariant_loss)
 
 
 @MODELS.register_module()
-class EquivariantCrossLoss(_WeightedLoss):
+class EquivariantCrossLoss(WeightedLoss):
     """Registered :func:`equivariant_cross_loss`.
 
     Args:
@@ -119,22 +118,14 @@ class EquivariantCrossLoss(_WeightedLoss):
         keep_ratio: Share of the elements that counts; 1 switches the hard mining off.
     """
 
-    def __init__(self, loss_weight: float = 1.0, *, keep_ratio: float = 0.2) -> None:
-        super().__init__(loss_weight)
-        if not 0 < keep_ratio <= 1:
-            raise ValueError(
-                f'EquivariantCrossLoss: keep_ratio must lie in (0, 1], got {keep_ratio}.'
-            )
-        self.keep_ratio = keep_ratio
+    function = staticmethod(equivariant_cross_loss)
 
-    def forward(self, cam_rv: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return the weighted loss; shapes as in :func:`equivariant_cross_loss`."""
-        loss = equivariant_cross_loss(cam_rv, target, valid, keep_ratio=self.keep_ratio)
-        return self.loss_weight * loss
+    def __init__(self, loss_weight: float = 1.0, *, keep_ratio: float = 0.2) -> None:
+        super().__init__(loss_weight, keep_ratio=_share(type(self).__name__, keep_ratio))
 
 
 @MODELS.register_module()
-class MinPoolingLoss(_WeightedLoss):
+class MinPoolingLoss(WeightedLoss):
     """Registered :func:`min_pooling_loss`.
 
     Args:
@@ -142,12 +133,7 @@ class MinPoolingLoss(_WeightedLoss):
         keep_ratio: Share of the pixels that counts.
     """
 
-    def __init__(self, loss_weight: float = 1.0, *, keep_ratio: float = 0.25) -> None:
-        super().__init__(loss_weight)
-        if not 0 < keep_ratio <= 1:
-            raise ValueError(f'MinPoolingLoss: keep_ratio must lie in (0, 1], got {keep_ratio}.')
-        self.keep_ratio = keep_ratio
+    function = staticmethod(min_pooling_loss)
 
-    def forward(self, cam_rv: Tensor) -> Tensor:
-        """Return the weighted loss; shapes as in :func:`min_pooling_loss`."""
-        return self.loss_weight * min_pooling_loss(cam_rv, keep_ratio=self.keep_ratio)
+    def __init__(self, loss_weight: float = 1.0, *, keep_ratio: float = 0.25) -> None:
+        super().__init__(loss_weight, keep_ratio=_share(type(self).__name__, keep_ratio))

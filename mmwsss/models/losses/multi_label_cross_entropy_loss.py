@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
+
+from .weighted_loss import WeightedLoss
 
 
 def multi_label_cross_entropy(probs: Tensor, labels: Tensor) -> Tensor:
@@ -32,7 +34,7 @@ def multi_label_cross_entropy(probs: Tensor, labels: Tensor) -> Tensor:
 
 
 @MODELS.register_module()
-class MultiLabelCrossEntropyLoss(nn.Module):
+class MultiLabelCrossEntropyLoss(WeightedLoss):
     """Registered :func:`multi_label_cross_entropy`.
 
     Args:
@@ -40,11 +42,8 @@ class MultiLabelCrossEntropyLoss(nn.Module):
         loss_name: Key of the loss in the log.
     """
 
-    def __init__(self, loss_weight: float = 1.0, *, loss_name: str = 'loss_cls') -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
-        self.loss_name = loss_name
+    function = staticmethod(multi_label_cross_entropy)
 
-    def forward(self, probs: Tensor, labels: Tensor) -> Tensor:
-        """Return the weighted loss; shapes as in :func:`multi_label_cross_entropy`."""
-        return self.loss_weight * multi_label_cross_entropy(probs, labels)
+    def __init__(self, loss_weight: float = 1.0, *, loss_name: str = 'loss_cls') -> None:
+        super().__init__(loss_weight)
+        self.loss_name = loss_name

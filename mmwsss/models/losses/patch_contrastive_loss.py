@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
+
+from .weighted_loss import WeightedLoss
 
 
 def _patch_sets(
@@ -97,7 +99,7 @@ def patch_contrastive_loss(
 
 
 @MODELS.register_module()
-class PatchContrastiveLoss(nn.Module):
+class PatchContrastiveLoss(WeightedLoss):
     """Registered :func:`patch_contrastive_loss`.
 
     Args:
@@ -111,6 +113,8 @@ class PatchContrastiveLoss(nn.Module):
         ValueError: not ``0 <= low <= high <= 1``, or ``repel_weight`` is negative.
     """
 
+    function = staticmethod(patch_contrastive_loss)
+
     def __init__(
         self,
         loss_weight: float = 1.0,
@@ -120,7 +124,6 @@ class PatchContrastiveLoss(nn.Module):
         with_background: bool = False,
         repel_weight: float = 1.0,
     ) -> None:
-        super().__init__()
         if not 0 <= low <= high <= 1:
             raise ValueError(
                 'PatchContrastiveLoss: low and high are scores with 0 <= low <= high <= 1, got '
@@ -131,14 +134,10 @@ class PatchContrastiveLoss(nn.Module):
                 f'PatchContrastiveLoss: repel_weight must not be negative, got {repel_weight}; 0 '
                 'leaves the attraction alone.'
             )
-        self.loss_weight = loss_weight
-        self.settings = dict(
-            high=high, low=low, with_background=with_background, repel_weight=repel_weight
+        super().__init__(
+            loss_weight,
+            high=high,
+            low=low,
+            with_background=with_background,
+            repel_weight=repel_weight,
         )
-
-    def forward(
-        self, embed: Tensor, scores: Tensor, labels: Tensor, valid: Tensor | None = None
-    ) -> Tensor:
-        """Return the weighted loss; shapes as in :func:`patch_contrastive_loss`."""
-        loss = patch_contrastive_loss(embed, scores, labels, valid, **self.settings)
-        return self.loss_weight * loss

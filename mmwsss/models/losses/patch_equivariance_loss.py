@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
+
+from .weighted_loss import WeightedLoss
 
 EPS = 1e-7
 
@@ -56,19 +58,11 @@ def patch_equivariance_loss(
 
 
 @MODELS.register_module()
-class PatchEquivarianceLoss(nn.Module):
+class PatchEquivarianceLoss(WeightedLoss):
     """Registered :func:`patch_equivariance_loss`.
 
     Args:
         loss_weight: Factor on the loss.
     """
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
-
-    def forward(
-        self, scores: Tensor, shares: Tensor, classes: Tensor, valid: Tensor | None = None
-    ) -> Tensor:
-        """Return the weighted loss; shapes as in :func:`patch_equivariance_loss`."""
-        return self.loss_weight * patch_equivariance_loss(scores, shares, classes, valid)
+    function = staticmethod(patch_equivariance_loss)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
+
+from .weighted_loss import WeightedLoss
 
 
 def masked_mean(values: Tensor, chosen: Tensor) -> Tensor:
@@ -157,7 +159,7 @@ def activation_complementation_loss(masks: Tensor, labels: Tensor, valid: Tensor
 
 
 @MODELS.register_module()
-class PullPushLoss(nn.Module):
+class PullPushLoss(WeightedLoss):
     """Registered :func:`pull_push_loss`.
 
     Args:
@@ -167,8 +169,7 @@ class PullPushLoss(nn.Module):
     """
 
     def __init__(self, loss_weight: float = 1.0, *, per_image: bool = False) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
+        super().__init__(loss_weight)
         self.per_image = per_image
 
     def forward(self, similarity: Tensor, pull: Tensor, push: Tensor, image: Tensor) -> Tensor:
@@ -178,7 +179,7 @@ class PullPushLoss(nn.Module):
 
 
 @MODELS.register_module()
-class ActivationSuppressionLoss(nn.Module):
+class ActivationSuppressionLoss(WeightedLoss):
     """Registered :func:`activation_suppression_loss`.
 
     Args:
@@ -186,29 +187,18 @@ class ActivationSuppressionLoss(nn.Module):
         with_background: As in :func:`activation_suppression_loss`.
     """
 
-    def __init__(self, loss_weight: float = 0.075, *, with_background: bool = False) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
-        self.with_background = with_background
+    function = staticmethod(activation_suppression_loss)
 
-    def forward(self, masks: Tensor) -> Tensor:
-        """Return the weighted loss; shapes as in :func:`activation_suppression_loss`."""
-        loss = activation_suppression_loss(masks, with_background=self.with_background)
-        return self.loss_weight * loss
+    def __init__(self, loss_weight: float = 0.075, *, with_background: bool = False) -> None:
+        super().__init__(loss_weight, with_background=with_background)
 
 
 @MODELS.register_module()
-class ActivationComplementationLoss(nn.Module):
+class ActivationComplementationLoss(WeightedLoss):
     """Registered :func:`activation_complementation_loss`.
 
     Args:
         loss_weight: Factor on the loss.
     """
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
-
-    def forward(self, masks: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
-        """Return the weighted loss; shapes as in :func:`activation_complementation_loss`."""
-        return self.loss_weight * activation_complementation_loss(masks, labels, valid)
+    function = staticmethod(activation_complementation_loss)

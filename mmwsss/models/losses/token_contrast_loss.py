@@ -7,9 +7,10 @@ import math
 import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from .affinity_matrix_loss import affinity_matrix_loss
+from .weighted_loss import WeightedLoss
 
 EPS = 1e-4  # beside sums of exponentials and numbers of views
 
@@ -94,24 +95,18 @@ def class_token_contrast_loss(
 
 
 @MODELS.register_module()
-class PatchTokenContrastLoss(nn.Module):
+class PatchTokenContrastLoss(WeightedLoss):
     """Registered :func:`patch_token_contrast_loss`.
 
     Args:
         loss_weight: Factor on the loss; ToCo has 0.2.
     """
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
-
-    def forward(self, feats: Tensor, labels: Tensor) -> Tensor:
-        """Return the weighted loss; shapes as in :func:`patch_token_contrast_loss`."""
-        return self.loss_weight * patch_token_contrast_loss(feats, labels)
+    function = staticmethod(patch_token_contrast_loss)
 
 
 @MODELS.register_module()
-class ClassTokenContrastLoss(nn.Module):
+class ClassTokenContrastLoss(WeightedLoss):
     """Registered :func:`class_token_contrast_loss`.
 
     Args:
@@ -122,16 +117,11 @@ class ClassTokenContrastLoss(nn.Module):
         ValueError: the temperature is not positive.
     """
 
+    function = staticmethod(class_token_contrast_loss)
+
     def __init__(self, loss_weight: float = 1.0, *, temperature: float = 0.5) -> None:
-        super().__init__()
         if not temperature > 0:
             raise ValueError(
                 f'ClassTokenContrastLoss: temperature must be positive, got {temperature}.'
             )
-        self.loss_weight = loss_weight
-        self.temperature = temperature
-
-    def forward(self, student: Tensor, teacher: Tensor, positive: Tensor) -> Tensor:
-        """Return the weighted loss; shapes as in :func:`class_token_contrast_loss`."""
-        loss = class_token_contrast_loss(student, teacher, positive, temperature=self.temperature)
-        return self.loss_weight * loss
+        super().__init__(loss_weight, temperature=temperature)

@@ -15,6 +15,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from mmwsss.models.utils import valid_boxes
 from mmwsss.ops import pad_tags, valid_mask
 from mmwsss.ops.valid_boxes import Boxes
 
@@ -98,7 +99,7 @@ def known_images(
         sample.gt_label.to(tags.device) if 'gt_label' in sample else tag.nonzero().flatten()
         for sample, tag in zip(data_samples, tags, strict=True)
     ]
-    boxes = [tuple(s.metainfo.get('valid_box', (0, 0, *size))) for s in data_samples]
+    boxes = valid_boxes(data_samples, size)
     valid = valid_mask(torch.tensor(boxes).to(tags.device, non_blocking=True), size)
     return KnownImages(images, pad_tags(classes), boxes, valid)
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from mmwsss.models.utils import valid_boxes
 from mmwsss.ops import valid_mask
 
 
@@ -76,7 +77,7 @@ def resized_valid_mask(
         >>> resized_valid_mask([sample], (2, 4), (1, 3), 'cpu').flatten().tolist()
         [True, True, True]
     """
-    boxes = [tuple(s.metainfo.get('valid_box', (0, 0, *size))) for s in data_samples]
+    boxes = valid_boxes(data_samples, size)
     # top, left, bottom, right
     boxes = torch.tensor(boxes) * torch.tensor(new_size).repeat(2) // torch.tensor(size).repeat(2)
     return valid_mask(boxes.to(device, non_blocking=True), new_size)

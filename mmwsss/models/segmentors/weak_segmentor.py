@@ -268,7 +268,7 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
         height, width = maps.shape[1:]
         maps = maps[:, top : height - bottom, left : width - right]
         if meta.get('flip'):
-            maps = maps.flip(2 if meta['flip_direction'] == 'horizontal' else 1)
+            maps = maps.flip(dict(horizontal=2, vertical=1)[meta['flip_direction']])
         return self._resize(maps[None], tuple(meta['ori_shape'][:2]))[0]
 
     def predict(

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mmwsss.datasets.label_readers.common import LabelFileError, LabelTable, image_id, short_list
+from mmwsss.datasets import image_id
+from mmwsss.datasets.label_readers.common import LabelEntry, LabelFileError, LabelTable
+from mmwsss.utils import short_list
 
 CLASSES = ('background', 'dog', 'traffic light')
 
@@ -27,8 +29,10 @@ def test_short_list_says_that_more_follow():
     assert short_list(range(7), limit=3) == '0, 1, 2 ...'
 
 
-def test_class_index_counts_the_foreground_from_zero():
-    assert LabelTable(Path('f'), CLASSES).class_index('traffic light', 'line 2') == 1
+def test_indices_count_the_foreground_from_zero_and_are_sorted():
+    table = LabelTable('f', CLASSES)
+    names = dict.fromkeys(['traffic light', ' dog', 'dog'], 'f, line 2')
+    assert table.indices(names) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -41,22 +45,32 @@ def test_class_index_counts_the_foreground_from_zero():
 )
 def test_unknown_class_names_file_line_class_and_a_guess(name, match):
     with pytest.raises(LabelFileError, match=match):
-        LabelTable(Path('f.csv'), CLASSES).class_index(name, 'line 2')
+        LabelTable('f.csv', CLASSES).indices({name: 'f.csv, line 2'})
 
 
-def test_entries_are_sorted_and_without_repetition():
-    table = LabelTable(Path('f'), CLASSES)
-    table.add_names('a.jpg', ['traffic light', 'dog', 'dog'], 'line 2')
-    assert table.labels == {'a': (0, 1)}
+def entry(image, number, *names):
+    return LabelEntry(image, dict.fromkeys(names, f'f.csv, line {number}'), f'line {number}')
 
 
 def test_a_second_entry_names_both_places():
-    table = LabelTable(Path('f.csv'), CLASSES)
-    table.add('a.jpg', [0], 'line 2')
-    with pytest.raises(LabelFileError, match="f.csv: image 'a' has two entries, line 2 and line 7"):
-        table.add('x/a', [1], 'line 7')
+    table = LabelTable('f.csv', CLASSES)
+    table.add(entry('a.jpg', 2, 'dog'))
+    with pytest.raises(
+        LabelFileError, match="f.csv: image 'a' has two entries, line 2 and line 7: keep one"
+    ):
+        table.add(entry('x/a', 7))
 
 
 def test_an_entry_without_a_name_is_refused():
     with pytest.raises(LabelFileError, match='f, line 4: the name of the image is empty'):
-        LabelTable(Path('f'), CLASSES).add('  ', [0], 'line 4')
+        LabelTable('f', CLASSES).add(entry('  ', 4, 'dog'))
+
+
+def test_a_table_that_collects_goes_on_and_says_nothing_twice():
+    problems = []
+    table = LabelTable('f.csv', CLASSES, report=problems.append)
+    for image in ('a', 'b', 'a.jpg', ''):
+        table.add(LabelEntry(image, {'owl': 'category 2', 'dog': 'category 1'}, f'line {image}'))
+    assert table.labels == {'a': (0,), 'b': (0,)}
+    assert [error.kind for error in problems] == ['unknown class', 'duplicate entry', 'wrong entry']
+    assert problems[0].problem == "category 2: unknown class 'owl'"

@@ -3,7 +3,7 @@
 import pytest
 
 from mmwsss.datasets import LabelFileError, read_image_labels
-from mmwsss.datasets.tag_names import read_tag_names
+from mmwsss.datasets.image_labels import read_tag_names
 
 CLASSES = ('background', 'dog', 'person', 'cat')
 EXPECTED = {'a': (0, 1), 'b': ()}

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mmwsss.datasets import LabelFileError, read_image_labels
-from mmwsss.datasets.label_readers import load_json
+from mmwsss.datasets.label_readers.json_file import load_json
 from tests.weak_data import COCO_CLASSES, coco_category_id, coco_instances
 
 CLASSES = ('background', 'dog', 'person')
@@ -29,7 +29,10 @@ def test_mapping_of_names(tmp_path):
         ({'a': ['dgo']}, r"labels\.json, entry 1 \('a'\): unknown class 'dgo'"),
         ({'a': 'dog'}, r"entry 1 \('a'\): received dog where a list of class names is expected"),
         ({'a': [1]}, r"entry 1 \('a'\): received \[1\] where a list"),
-        ('{"a": ["dog"], "b": [], "a": []}', "'a' has two entries, 1 and 3: keep one"),
+        (
+            '{"a": ["dog"], "b": [], "a": []}',
+            r"image 'a' has two entries, entry 1 \('a'\) and entry 3 \('a'\): keep one",
+        ),
         ({'a': ['dog'], 'a.jpg': []}, "image 'a' has two entries, entry 1 .* and entry 2"),
         ([], 'holds a list where an object is expected'),
     ],
@@ -76,9 +79,17 @@ def test_categories_without_objects_need_not_be_classes(tmp_path):
     [
         (
             lambda c: c['annotations'][0].update(category_id=1),
-            "annotation 1: unknown class 'chair'",
+            "category 1 with 1 annotations: unknown class 'chair'",
         ),
-        (lambda c: c['annotations'][0].update(image_id=9), 'annotation 1: image_id 9 or category'),
+        (
+            lambda c: c['annotations'][0].update(image_id=9),
+            'annotation 1: it belongs to the image 9, which is not in the file: make',
+        ),
+        (
+            lambda c: c['annotations'][0].update(category_id=999),
+            'annotation 1: it belongs to the category 999, which is not in the file',
+        ),
+        (lambda c: c['images'].append(c['images'][0]), 'image 2: the id 1 is that of another one'),
         (
             lambda c: c['annotations'][0].pop('image_id'),
             'annotation 1: .* image_id and category_id',

@@ -11,25 +11,26 @@ from torch import Tensor
 
 from mmwsss.models.backbones.efficientnet_lite import VARIANTS, EfficientNetLite
 
-from .foreign_weights import ConversionError, convert_weights, read_torch_weights
+from .foreign_weights import (
+    ConversionError,
+    NameTable,
+    convert_weights,
+    read_torch_weights,
+    shapes_of,
+)
 
-_STEM_AND_HEAD = {
-    '_conv_stem': 'stem.conv',
-    '_bn0': 'stem.bn',
-    '_conv_head': 'head.conv',
-    '_bn1': 'head.bn',
-}
-# of a block: its convolutions, and the norm behind each
-_BLOCK_PARTS = {
-    '_expand_conv': 'expand.conv',
-    '_bn0': 'expand.bn',
-    '_depthwise_conv': 'depthwise.conv',
-    '_bn1': 'depthwise.bn',
-    '_project_conv': 'project.conv',
-    '_bn2': 'project.bn',
-}
-_BLOCK = re.compile(r'_blocks\.(\d+)\.(\w+)\.(\w+)')
-_CLASSIFIER = '_fc.'
+_RULES = (
+    (r'^_conv_stem\.', 'stem.conv.'),
+    (r'^_bn0\.', 'stem.bn.'),
+    (r'^_conv_head\.', 'head.conv.'),
+    (r'^_bn1\.', 'head.bn.'),
+    # of a block: its convolutions, and the norm behind each
+    (r'\._(expand|depthwise|project)_conv\.', r'.\1.conv.'),
+    (r'\._bn0\.', '.expand.bn.'),
+    (r'\._bn1\.', '.depthwise.bn.'),
+    (r'\._bn2\.', '.project.bn.'),
+)
+_BLOCK = re.compile(r'_blocks\.(\d+)\.')
 
 
 def efficientnet_lite_shapes(variant: str) -> dict[str, torch.Size]:
@@ -38,9 +39,7 @@ def efficientnet_lite_shapes(variant: str) -> dict[str, torch.Size]:
     Args:
         variant: ``lite0``, ``lite1`` or ``lite2``.
     """
-    with torch.device('meta'):
-        network = EfficientNetLite(variant)
-    return {name: value.shape for name, value in network.state_dict().items()}
+    return shapes_of(lambda: EfficientNetLite(variant))
 
 
 def efficientnet_lite_variant(weights: Mapping[str, Tensor]) -> str:
@@ -52,7 +51,7 @@ def efficientnet_lite_variant(weights: Mapping[str, Tensor]) -> str:
     Returns:
         The variant; ``lite0`` where none fits, for the comparison of names and shapes to refuse.
     """
-    blocks = len({match[1] for name in weights if (match := _BLOCK.fullmatch(name))})
+    blocks = len({match[1] for name in weights if (match := _BLOCK.match(name))})
     head = weights.get('_conv_head.weight')
     for variant in VARIANTS:
         shapes = efficientnet_lite_shapes(variant)
@@ -77,16 +76,8 @@ def published_to_efficientnet_lite(
     shapes = efficientnet_lite_shapes(efficientnet_lite_variant(weights))
     # the published code counts the blocks of all stages together
     blocks = {'.'.join(name.split('.')[:3]): None for name in shapes if name.startswith('stages.')}
-    names = {str(i): block for i, block in enumerate(blocks)}
-
-    def rename(name: str) -> str:
-        if match := _BLOCK.fullmatch(name):
-            return f'{names[match[1]]}.{_BLOCK_PARTS[match[2]]}.{match[3]}'
-        part, _, kind = name.partition('.')
-        return f'{_STEM_AND_HEAD[part]}.{kind}'
-
-    backbone = {k: v for k, v in weights.items() if not k.startswith(_CLASSIFIER)}
-    return convert_weights(backbone, rename, shapes, path)
+    numbered = tuple((rf'^_blocks\.{i}\.', f'{block}.') for i, block in enumerate(blocks))
+    return convert_weights(weights, NameTable((*numbered, *_RULES), r'_fc\.'), shapes, path)
 
 
 def published_to_imagenet_head(

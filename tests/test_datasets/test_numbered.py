@@ -10,7 +10,7 @@ import torch
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmseg.registry import DATASETS, TRANSFORMS
 
-from mmwsss.datasets.samplers import (
+from mmwsss.datasets.numbered import (
     NumberedDefaultSampler,
     NumberedIndex,
     NumberedInfiniteSampler,

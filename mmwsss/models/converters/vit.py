@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -17,88 +17,49 @@ from torch import Tensor
 
 from mmwsss.models.backbones import TokenViT
 
-from .foreign_weights import ConversionError, convert_weights, read_torch_weights
+from .foreign_weights import (
+    ConversionError,
+    Converted,
+    NameTable,
+    convert_weights,
+    read_torch_weights,
+    shapes_of,
+)
 
 HEAD_CHANNELS = 64  # of DeiT and of ViT up to ViT-L; weights do not tell
-_LAYERS = {
-    'norm1': 'norm1',
-    'ln1': 'norm1',
-    'attn.qkv': 'attn.qkv',
-    'attn.proj': 'attn.proj',
-    'norm2': 'norm2',
-    'ln2': 'norm2',
-    'mlp.fc1': 'ffn.layers.0.0',
-    'ffn.layers.0.0': 'ffn.layers.0.0',
-    'mlp.fc2': 'ffn.layers.1',
-    'ffn.layers.1': 'ffn.layers.1',
-    'ls1': 'ls1',
-    'ls2': 'ls2',
-}
-_BLOCK = re.compile(r'(?:blocks|layers)\.(\d+)\.([a-z0-9_.]+)\.(weight|bias|gamma)')
-_OTHERS = (
-    (re.compile(r'(class_tokens|class_pos_embed|pos_embed)'), r'\1'),
-    (re.compile(r'patch_embed\.proj(?:ection)?\.(\w+)'), r'patch_embed.projection.\1'),
-    # MMPretrain numbers the norm behind the blocks too
-    (re.compile(r'(?:norm|ln1)\.(\w+)'), r'norm.\1'),
+# names of DeiT and timm, and of MMPretrain, which numbers the norm behind the blocks, too
+VIT = NameTable(
+    (
+        (r'\bblocks\.', 'layers.'),
+        (r'(layers\.\d+\.)ln([12])\.', r'\1norm\2.'),
+        (r'^ln1\.', 'norm.'),
+        (r'\.mlp\.fc1\.', '.ffn.layers.0.0.'),
+        (r'\.mlp\.fc2\.', '.ffn.layers.1.'),
+        (r'\bpatch_embed\.proj\.', 'patch_embed.projection.'),
+    ),
+    # and what DINOv2 puts in the place of patches that it hides while it learns
+    left_out=r'(?:head|head_dist|pre_logits)\.|mask_token$',
 )
-# and what DINOv2 puts in the place of patches that it hides while it learns
-_CLASSIFIER = re.compile(r'(?:head|head_dist|pre_logits)\.|mask_token$')
+_BLOCK = re.compile(r'layers\.(\d+)\.')
 _PREFIX = 'backbone.'
-_FLAX_BLOCK = re.compile(r'Transformer/encoderblock_(\d+)/(.+)/(?:kernel|scale|bias)')
-_FLAX_LAYERS = {
-    'LayerNorm_0': 'norm1',
-    'MultiHeadDotProductAttention_1/out': 'attn.proj',
-    'LayerNorm_2': 'norm2',
-    'MlpBlock_3/Dense_0': 'mlp.fc1',
-    'MlpBlock_3/Dense_1': 'mlp.fc2',
-}
-_FLAX = {
-    'cls': 'cls_token',
-    'embedding': 'patch_embed.proj.{}',
-    'Transformer/posembed_input': 'pos_embed',
-    'Transformer/encoder_norm': 'norm.{}',
-    'head': 'head.{}',
-    'pre_logits': 'pre_logits.{}',
-}
-
-
-def published_to_token_block(name: str) -> str:
-    """Return the name of a weight of a published block in :class:`TokenViT`.
-
-    Args:
-        name: Name in the code of DeiT, timm or MMPretrain.
-
-    Raises:
-        KeyError: a block has no such weight.
-
-    Example:
-        >>> published_to_token_block('blocks.3.mlp.fc2.bias')
-        'layers.3.ffn.layers.1.bias'
-    """
-    match = _BLOCK.fullmatch(name)
-    if match is None or match[2] not in _LAYERS:
-        raise KeyError(name)
-    return f'layers.{match[1]}.{_LAYERS[match[2]]}.{match[3]}'
-
-
-def published_to_token_vit(name: str) -> str:
-    """Return the name of a weight of a published ViT in :class:`TokenViT`.
-
-    Args:
-        name: Name in the code of DeiT, timm or MMPretrain; ``class_tokens``, ``class_pos_embed``
-            and ``pos_embed`` are what :func:`split_vit_tokens` makes.
-
-    Raises:
-        KeyError: the network has no such weight.
-
-    Example:
-        >>> published_to_token_vit('patch_embed.proj.bias'), published_to_token_vit('norm.bias')
-        ('patch_embed.projection.bias', 'norm.bias')
-    """
-    for pattern, ours in _OTHERS:
-        if match := pattern.fullmatch(name):
-            return match.expand(ours)
-    return published_to_token_block(name)
+# of Google's ViT for JAX, in the terms of timm
+FLAX = NameTable(
+    (
+        (r'^cls$', 'cls_token'),
+        (r'^embedding/', 'patch_embed.proj/'),
+        (r'^Transformer/posembed_input/pos_embedding$', 'pos_embed'),
+        (r'^Transformer/encoder_norm/', 'norm/'),
+        (r'^Transformer/encoderblock_(\d+)/', r'blocks.\1.'),
+        (r'LayerNorm_0/', 'norm1/'),
+        (r'MultiHeadDotProductAttention_1/(query|key|value|out)/', r'attn.\1/'),
+        (r'attn\.out/', 'attn.proj/'),
+        (r'LayerNorm_2/', 'norm2/'),
+        (r'MlpBlock_3/Dense_0/', 'mlp.fc1/'),
+        (r'MlpBlock_3/Dense_1/', 'mlp.fc2/'),
+        (r'/(?:kernel|scale)$', '.weight'),
+        (r'/bias$', '.bias'),
+    )
+)
 
 
 def split_vit_tokens(weights: Mapping[str, Tensor], num_class_tokens: int) -> dict[str, Tensor]:
@@ -120,7 +81,7 @@ def split_vit_tokens(weights: Mapping[str, Tensor], num_class_tokens: int) -> di
         {'pos_embed': (1, 4, 2), 'class_tokens': (1, 3, 2), 'class_pos_embed': (1, 3, 2)}
     """
     weights = {name.removeprefix(_PREFIX): value for name, value in weights.items()}
-    weights = {name: x for name, x in weights.items() if not _CLASSIFIER.match(name)}
+    weights = {name: weights[name] for name in VIT.used(weights)}
     tokens = weights.pop('cls_token', None)
     in_front = (tokens is not None) + (weights.pop('dist_token', None) is not None)
     positions = weights.get('pos_embed')
@@ -138,21 +99,22 @@ def vit_settings(weights: Mapping[str, Tensor]) -> dict[str, Any]:
     """Read off weights which ViT they are of.
 
     Args:
-        weights: Of :func:`split_vit_tokens`.
+        weights: Under the names of :class:`TokenViT`.
 
     Returns:
         ``embed_dims``, ``num_layers``, ``num_heads``, ``patch_size``, ``img_size`` and
         ``num_class_tokens`` of :class:`TokenViT`, and ``layer_scale`` where they have it.
     """
-    width, patch, grid, tokens = 768, 16, 196, 0
-    for name, value in weights.items():
-        if name in ('patch_embed.proj.weight', 'patch_embed.projection.weight') and value.ndim == 4:
-            width, patch = len(value), value.shape[3]
-        elif name == 'pos_embed' and value.ndim == 3:
-            grid = value.shape[1]
-        elif name == 'class_tokens':
-            tokens = value.shape[1]
-    blocks = {match[1] for name in weights if (match := _BLOCK.fullmatch(name))}
+
+    def shape(name: str, *default: int) -> Sequence[int]:
+        # what is missing or of another kind is refused later, by its name
+        found = weights[name].shape if name in weights else default
+        return found if len(found) == len(default) else default
+
+    width, _, _, patch = shape('patch_embed.projection.weight', 768, 3, 16, 16)
+    _, grid, _ = shape('pos_embed', 1, 196, 768)
+    _, tokens, _ = shape('class_tokens', 1, 0, 768)
+    blocks = {match[1] for name in weights if (match := _BLOCK.match(name))}
     settings: dict[str, Any] = dict(
         embed_dims=width,
         num_layers=max(len(blocks), 1),
@@ -177,9 +139,7 @@ def token_vit_shapes(settings: Mapping[str, Any]) -> dict[str, torch.Size]:
     Args:
         settings: Of :func:`vit_settings`.
     """
-    with torch.device('meta'):
-        network = TokenViT(**settings)
-    return {name: value.shape for name, value in network.state_dict().items()}
+    return shapes_of(lambda: TokenViT(**settings))
 
 
 def flax_to_timm(arrays: Mapping[str, NDArray]) -> dict[str, Tensor]:
@@ -191,30 +151,25 @@ def flax_to_timm(arrays: Mapping[str, NDArray]) -> dict[str, Tensor]:
     Args:
         arrays: Of a file of https://github.com/google-research/vision_transformer; a name that is
             not of a ViT is kept, and refused later.
+
+    Raises:
+        KeyError: a block lacks the keys or values of its attention.
     """
     weights: dict[str, Tensor] = {}
-    joined: dict[str, dict[str, Tensor]] = {}
     for name, array in arrays.items():
-        match = _FLAX_BLOCK.fullmatch(name)
         value = torch.from_numpy(array)
-        kind = 'bias' if name.endswith('bias') else 'weight'
-        if match is None:
-            if value.ndim == 4:  # rows, columns, input, output
-                value = value.permute(3, 2, 0, 1)
-            weights[_FLAX.get(name.rpartition('/')[0] or name, name).format(kind)] = value
-            continue
-        block, layer = match.groups()
-        if layer.endswith(('query', 'key', 'value')):
-            # input, heads, channels of a head -> output, input
-            value = value.flatten() if kind == 'bias' else value.flatten(1).T
-            joined.setdefault(f'blocks.{block}.attn.qkv.{kind}', {})[layer] = value
-            continue
-        if kind == 'weight' and value.ndim > 1:
+        if name.endswith(('query/bias', 'key/bias', 'value/bias')):
+            value = value.flatten()
+        elif name.endswith(('query/kernel', 'key/kernel', 'value/kernel')):
+            value = value.flatten(1).T  # input, heads, channels of a head -> output, input
+        elif name.endswith('kernel') and value.ndim == 4:
+            value = value.permute(3, 2, 0, 1)  # rows, columns, input, output
+        elif name.endswith('kernel'):
             value = value.flatten(0, -2).T
-        weights[f'blocks.{block}.{_FLAX_LAYERS.get(layer, layer)}.{kind}'] = value
-    for name, parts in joined.items():
-        ordered = sorted(parts, key=lambda layer: 'qkv'.index(layer.rpartition('/')[2][0]))
-        weights[name] = torch.cat([parts[layer] for layer in ordered])
+        weights[FLAX(name)] = value
+    for name in [name for name in weights if '.attn.query.' in name]:
+        parts = [weights.pop(name.replace('query', part)) for part in ('query', 'key', 'value')]
+        weights[name.replace('query', 'qkv')] = torch.cat(parts)
     return weights
 
 
@@ -237,9 +192,7 @@ def _read_flax(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def read_token_vit(
-    path: str | os.PathLike[str], num_class_tokens: int = 1
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_token_vit(path: str | os.PathLike[str], num_class_tokens: int = 1) -> Converted:
     """Read weights of a ViT and return the state dict of :class:`TokenViT` and its settings.
 
     Args:
@@ -255,7 +208,7 @@ def read_token_vit(
     path = Path(path)
     published = _read_flax(path) if _is_npz(path) else read_torch_weights(path)
     weights = split_vit_tokens(published, num_class_tokens)
-    settings = vit_settings(weights)
+    settings = vit_settings(VIT.renamed(weights))
     # a file without a class token is to be refused
     expected = token_vit_shapes({**settings, 'num_class_tokens': num_class_tokens})
-    return convert_weights(weights, published_to_token_vit, expected, path), settings
+    return Converted(convert_weights(weights, VIT, expected, path), settings=settings)
