@@ -48,6 +48,10 @@ PROMISED = {
     'apc/apc_vit-b_hard_voc.py',
     'apc/vit-pcm_vit-b_voc.py',
     'apc/vit-pcm_vit-b_coco.py',
+    'toco/toco_vit-b_voc.py',
+    'toco/toco_vit-b_coco.py',
+    'toco/toco_deit-b_voc.py',
+    'toco/toco_deit-b_coco.py',
 }
 # a published classifier, which is not trained: tests/test_apis/test_imagenet_inferencer.py
 UNTRAINED = {'cam/cam_effnet-lite0_imagenet.py'}
@@ -108,6 +112,13 @@ def shrink_apc(model, width):
             model['transformation'].update(crop_size=32, patch_size=model['backbone']['patch_size'])
 
 
+def shrink_toco(model, width):
+    """Make projection and crops of ToCo small, where the model is one."""
+    if 'contrast_head' in model:
+        model['contrast_head']['module'].update(in_channels=width, hidden_channels=8)
+        model['crop_size'] = min(model['crop_size'], SIZE // 2)
+
+
 def shrink(model):
     """Make the model of a config small; which parts it has stays as it is."""
     backbone = model['backbone']
@@ -134,6 +145,7 @@ def shrink(model):
         model['pcm'].update(embed_channels=[4] * len(indices), channels=8)
     shrink_auto_encoder(model, widths[-1])
     shrink_apc(model, widths[-1])
+    shrink_toco(model, widths[-1])
     if 'radius' in model and 'cam_head' not in model:
         indices = model.get('in_indices', range(len(widths)))
         model.update(in_channels=[widths[i] for i in indices], radius=3)
@@ -204,7 +216,11 @@ def test_pipelines_and_evaluators_of_a_config_are_registered(name):
     for metric in evaluator.get('metrics', [evaluator]):
         METRICS.build(metric)
     # masks stay closed while training on tags
-    decoder_learns_masks = 'decode_head' in cfg.model and cfg.model.type not in ('AFA', 'APC')
+    decoder_learns_masks = 'decode_head' in cfg.model and cfg.model.type not in (
+        'AFA',
+        'APC',
+        'ToCo',
+    )
     weak = {'cam_head', 'embed_head'} & set(cfg.model) and not decoder_learns_masks
     steps = {step.type for step in cfg.train_dataloader.dataset.pipeline}
     assert not (weak and steps & {'LoadMaskChecked', 'LoadAnnotations'})

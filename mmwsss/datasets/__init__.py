@@ -15,6 +15,8 @@ from .palette import voc_palette
 from .pseudo_mask_dataset import PseudoMaskDataset
 from .transforms import (
     AddSecondView,
+    AddView,
+    BlurImage,
     CropWithValidBox,
     FuseAffinityScores,
     ImageFileError,
@@ -29,11 +31,14 @@ from .transforms import (
     RandomScaleImage,
     ResizeLongSide,
     ScaleImage,
+    SolarizeImage,
     ZoomIntoPart,
 )
 
 __all__ = [
     'AddSecondView',
+    'AddView',
+    'BlurImage',
     'AffinityFileError',
     'AffinityScores',
     'CropWithValidBox',
@@ -63,6 +68,7 @@ __all__ = [
     'RandomScaleImage',
     'ResizeLongSide',
     'ScaleImage',
+    'SolarizeImage',
     'ZoomIntoPart',
     'image_id',
     'make_emblems',

@@ -154,6 +154,16 @@ _AUGREG = Weights(
     ),
     earlier=('vit-b_in21k-in1k_384.pth',),
 )
+_VITJX = 'https://github.com/huggingface/pytorch-image-models/releases/download/v0.1-vitjx'
+_VIT_B = Weights(
+    title='ViT-B/16, ImageNet-21k, then 1k, 224 pixels',
+    file='jx_vit_base_p16_224-80ecf9dd.pth',
+    read=_token_vit,
+    backbone='type="TokenViT"',
+    licence='Apache-2.0',
+    citation='Dosovitskiy et al., ICLR 2021, https://arxiv.org/abs/2010.11929',
+    urls=(f'{_VITJX}/jx_vit_base_p16_224-80ecf9dd.pth',),
+)
 _DINO = Weights(
     title='ViT-S/16, DINO, ImageNet-1k without labels, 224 pixels',
     file='dino_deitsmall16_pretrain.pth',
@@ -199,6 +209,7 @@ TABLE: Mapping[str, Weights] = MappingProxyType(
         'deit-s-distilled': _deit('small', 384, '649709d9', distilled=True),
         'deit-b': _deit('base', 768, 'b5f2ef4d', distilled=False),
         'deit-b-distilled': _deit('base', 768, 'df68dfff', distilled=True),
+        'vit-b16-224': _VIT_B,
         'vit-b16-384': _AUGREG,
         'dino-vit-s16': _DINO,
         'dinov2-vit-s14': _DINOV2,

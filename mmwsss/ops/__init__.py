@@ -16,6 +16,7 @@ from .affinity_pairs import (
 from .cam import background_score, keep_maximum, max_norm, min_max_norm, normalize_cam
 from .cosine import clamped_cosine
 from .grad_cam import grad_cam
+from .local_crops import LocalCrops, choose_local_crops, cut_local_crops, positive_views
 from .mean_field import label_probs, mean_field
 from .permutohedral import PermutohedralLattice, pixel_features
 from .pixel_adaptive import (
@@ -26,15 +27,18 @@ from .pixel_adaptive import (
 from .pixel_correlation import pixel_correlation
 from .pseudo_masks import background_stacks
 from .random_walk import random_walk
-from .tagged_maps import pad_tags, tagged_labels, tagged_scores, threshold_labels
-from .valid_boxes import resize_boxes, valid_mask
+from .tagged_maps import pad_tags, region_map, tagged_labels, tagged_scores, threshold_labels
+from .valid_boxes import patches_inside, resize_boxes, valid_mask
 
 __all__ = [
+    'LocalCrops',
     'PermutohedralLattice',
     'background_score',
     'background_stacks',
+    'choose_local_crops',
     'clamped_cosine',
     'combine_seed_labels',
+    'cut_local_crops',
     'feature_affinity',
     'fuse_affinity_scores',
     'grad_cam',
@@ -48,6 +52,7 @@ __all__ = [
     'pad_tags',
     'pair_label_matrix',
     'pair_slices',
+    'patches_inside',
     'path_cells',
     'path_maximum',
     'pixel_adaptive_mask_weights',
@@ -55,9 +60,11 @@ __all__ = [
     'pixel_adaptive_weights',
     'pixel_correlation',
     'pixel_features',
+    'positive_views',
     'propagate_maps',
     'radius_mask',
     'random_walk',
+    'region_map',
     'resize_boxes',
     'seed_labels',
     'tagged_labels',

@@ -56,11 +56,15 @@ def radius_mask(size: tuple[int, int], radius: int, device: torch.device | str =
 
 @torch.no_grad()
 def pair_label_matrix(
-    label_map: Tensor, size: tuple[int, int], radius: int | None = None
+    label_map: Tensor,
+    size: tuple[int, int],
+    radius: int | None = None,
+    *,
+    with_self: bool = True,
 ) -> Tensor:
     """Return whether the two cells of each pair have one label.
 
-    The background makes pairs like any class, and a cell with itself.
+    The background makes pairs like any class, and so does a cell with itself.
 
     Source: Ru et al., CVPR 2022, https://arxiv.org/abs/2203.02664, and its published code.
 
@@ -69,6 +73,7 @@ def pair_label_matrix(
         size: Height and width of the affinity's grid, to which the masks are reduced by the
             nearest pixel.
         radius: Of the square in which cells make pairs; without it all do.
+        with_self: Whether a cell makes a pair with itself; it is ignored otherwise.
 
     Shapes:
         label_map: ``(N, H, W)`` integers up to 255.
@@ -86,6 +91,8 @@ def pair_label_matrix(
     known = known[:, :, None] & known[:, None, :]
     if radius is not None:
         known &= radius_mask(size, radius, label_map.device)
+    if not with_self:
+        known.diagonal(dim1=1, dim2=2).fill_(False)
     return labels.masked_fill_(~known, IGNORE_INDEX)
 
 

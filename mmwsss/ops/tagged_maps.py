@@ -156,3 +156,32 @@ def threshold_labels(
     best, place = maps.max(dim=1, keepdim=True)
     above = torch.cat([best > score for score in bg_scores], dim=1)  # (N, B, H, W)
     return _fuse(_to_labels(torch.where(above, place + 1, 0), classes), valid)
+
+
+@torch.no_grad()
+def region_map(cams: Tensor, classes: Tensor, low: float, high: float) -> Tensor:
+    """Return what the best tagged class of a pixel says: 0 background, 1 unsure, 2 foreground.
+
+    Source: Ru et al., CVPR 2023, https://arxiv.org/abs/2303.01267, and its published
+    code.
+
+    Args:
+        low: Up to this a pixel is background.
+        high: From this on it is foreground.
+
+    Shapes:
+        cams: ``(N, K, H, W)`` float in [0, 1].
+        classes: ``(N, S)`` int64 of :func:`pad_tags`.
+        returns: ``(N, H, W)`` uint8; 0 for an image without tags.
+
+    Raises:
+        ValueError: ``classes`` does not fit the maps.
+
+    Example:
+        >>> cams = torch.tensor([.2, .5, .7]).view(1, 1, 1, 3)
+        >>> region_map(cams, torch.tensor([[0]]), .25, .7).tolist()
+        [[[0, 1, 2]]]
+    """
+    maps = _pick(cams, classes).masked_fill((classes < 0)[:, :, None, None], -torch.inf)
+    best = maps.amax(dim=1)
+    return (best > low).to(torch.uint8) + (best >= high)

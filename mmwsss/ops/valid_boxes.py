@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 Boxes = Sequence[Sequence[int]]
@@ -27,6 +28,23 @@ def valid_mask(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     inside_rows = (rows >= top) & (rows < bottom)
     inside_columns = (columns >= left) & (columns < right)
     return (inside_rows[:, :, None] & inside_columns[:, None, :])[:, None]
+
+
+def patches_inside(valid: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Return the patches of which at least half is image.
+
+    Args:
+        grid: Rows and columns of patches.
+
+    Shapes:
+        valid: ``(N, 1, H, W)``, 0 or 1.
+        returns: ``(N, 1, h, w)`` bool.
+
+    Example:
+        >>> patches_inside(torch.tensor([1, 0, 0, 1, 1, 0]).view(1, 1, 1, 6), (1, 2)).flatten()
+        tensor([False,  True])
+    """
+    return F.adaptive_avg_pool2d(valid.float(), grid) >= 0.5
 
 
 def _resize_rows(maps: Tensor, source: Tensor, target: Tensor, size: int, aligned: bool) -> Tensor:

@@ -49,6 +49,7 @@ SIZES = dict(
         {
             'seam': 'seam_r38-tiny_emblems',
             'afa': 'afa_mit-tiny_emblems',
+            'toco': 'toco_vit-tiny_emblems',
             'semformer': 'semformer_deit-tiny_emblems',
             'vit-pcm': 'vit-pcm_vit-tiny_emblems',
             'apc': 'apc_vit-tiny_emblems',
@@ -111,6 +112,7 @@ ROWS = (
     _baseline('CAM, DeiT', 'semformer', 'cam'),
     Row('SemFormer', 'semformer', 'semformer_maps'),
     Row('ViT-PCM', 'vit-pcm', 'vit_pcm_maps'),
+    Row('ToCo', 'toco', 'toco_maps', final='test_crf'),
     Row('APC', 'apc', 'apc_maps', final='test_crf'),
 )
 COLUMNS = (

@@ -30,7 +30,7 @@ def scaled(value: Any, old: int, new: int) -> Any:
     """
     if isinstance(value, (list, tuple)):
         return [scaled(item, old, new) for item in value]
-    if isinstance(value, bool) or not isinstance(value, int) or value == 0:
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         return value
     if value >= old:
         # PolyLR takes the length and one more

@@ -414,6 +414,20 @@ def test_wrong_scales_are_refused(build, options):
         ScaleMaxTTAModel(build(), **options)
 
 
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(size=(48, 0)), 'size must be a positive height and width'),
+        (dict(size=(48, 48), long_side=64), 'without long_side, got .* and 64'),
+        (dict(mirror='min'), "mirror must be .* got 'min' and 'max'"),
+        (dict(over_scales='mean'), "got 'mean' and 'mean'"),
+    ],
+)
+def test_wrong_merges_are_refused(build, options, message):
+    with pytest.raises(ValueError, match=message):
+        ScaleMaxTTAModel(build(), **options)
+
+
 def test_views_of_the_pipeline_are_refused(build, picture):
     with pytest.raises(ValueError, match='leave TestTimeAug out of tta_pipeline'):
         ScaleMaxTTAModel(build()).test_step(batch(picture, views=2))

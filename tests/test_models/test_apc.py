@@ -16,9 +16,9 @@ from mmseg.structures import SegDataSample
 from mmwsss.evaluation.metrics import CAMMetric, ImageLabelMetric
 from mmwsss.models import CAMTTAModel, CRFTTAModel, ScaleMaxTTAModel
 from mmwsss.models.heads import adaptive_k_pooling
-from mmwsss.models.segmentors.apc import patches_inside
 from mmwsss.models.segmentors.crf_prediction import original_image
 from mmwsss.models.utils import image_labels
+from mmwsss.ops import patches_inside
 from tests.tiny_apc import apc_config
 from tests.weak_data import make_image, save_image, save_mask
 

@@ -19,6 +19,7 @@ METHODS = (
     'afa/afa_mit-tiny_emblems',
     'apc/apc_vit-tiny_emblems',
     'apc/vit-pcm_vit-tiny_emblems',
+    'toco/toco_vit-tiny_emblems',
     'semformer/caae_deit-tiny_emblems',
     'semformer/semformer_deit-tiny_emblems',
     'affinitynet/affinitynet_r38-tiny_emblems',

@@ -341,3 +341,18 @@ def test_frozen_blocks_keep_nothing_for_the_backward_pass():
         block.register_forward_hook(lambda _, __, out: seen.append(out[0].requires_grad))
     network(torch.randn(1, 3, 16, 16))
     assert seen == [False, False, True]
+
+
+def test_frozen_positions_learn_no_more_and_all_else_does():
+    network = build(frozen_positions=True, num_class_tokens=1)
+    frozen = {name for name, p in network.named_parameters() if not p.requires_grad}
+    assert frozen == {'pos_embed', 'class_pos_embed'}
+
+
+@pytest.mark.parametrize('size', [(18, 23), (4, 7)])
+def test_a_remainder_is_dropped_on_request(size):
+    network, image = build(drop_remainder=True), torch.randn(1, 3, *size)
+    whole = [side // 4 * 4 for side in size]
+    maps = network(image)[0]
+    assert list(maps.shape[2:]) == [side // 4 for side in whole]
+    assert torch.equal(maps, network(image[..., : whole[0], : whole[1]])[0])

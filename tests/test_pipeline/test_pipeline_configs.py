@@ -27,6 +27,7 @@ STAGES = dict(
 )
 APC = 'apc {}cams test test_crf'
 AFA = 'afa {}cams affinity_cams test test_crf'
+TOCO = 'toco {}cams aux_cams test test_scales test_crf'
 SEAM = [name for name in NAMES if name.startswith('seam')]
 STAGES['seam_r38-tiny_emblems'] = (
     'data cam cam_maps seam seam_maps par_maps labels affinity walks masks segmentation test'
@@ -41,6 +42,8 @@ STAGES['afa_mit-tiny_emblems'] = f'data classifier cam cam_maps {AFA.format("afa
 STAGES['apc_vit-b_voc'] = STAGES['apc_vit-b_coco'] = APC.format('')
 STAGES['vit-pcm_vit-b_voc'] = 'vit_pcm baseline_masks masks segmentation test'
 STAGES['apc_vit-tiny_emblems'] = f'data cam {APC.format("apc_maps par_maps ")}'
+STAGES['toco_vit-b_voc'] = STAGES['toco_vit-b_coco'] = TOCO.format('')
+STAGES['toco_vit-tiny_emblems'] = f'data cam {TOCO.format("toco_maps par_maps ")}'
 STAGES['vit-pcm_vit-tiny_emblems'] = 'data cam vit_pcm vit_pcm_maps par_maps masks'
 
 

@@ -4,7 +4,7 @@ from .affinity import FuseAffinityScores, LoadAffinityLabel, LoadAffinityScores
 from .cropping import CropWithValidBox
 from .formatting import PackWeakInputs, install_mirrored_packing
 from .loading import ImageFileError, LoadImageChecked, LoadMaskChecked, decode_image
-from .photometric import JitterColor, JitterHSV
+from .photometric import BlurImage, JitterColor, JitterHSV, SolarizeImage
 from .resizing import (
     LimitLongSide,
     RandomScaleImage,
@@ -12,11 +12,13 @@ from .resizing import (
     ScaleImage,
     install_long_pictures,
 )
-from .second_view import AddSecondView
+from .views import AddSecondView, AddView
 from .zooming import ZoomIntoPart, draw_part
 
 __all__ = [
     'AddSecondView',
+    'AddView',
+    'BlurImage',
     'CropWithValidBox',
     'FuseAffinityScores',
     'ImageFileError',
@@ -31,6 +33,7 @@ __all__ = [
     'RandomScaleImage',
     'ResizeLongSide',
     'ScaleImage',
+    'SolarizeImage',
     'ZoomIntoPart',
     'decode_image',
     'draw_part',

@@ -26,6 +26,8 @@ WEAK_META_KEYS = (
     'reduce_zero_label',
     'valid_box',
 )
+# further views of the image, of AddView
+VIEWS = ('second_view', 'local_view')
 
 
 def _to_tensor(data: Any) -> torch.Tensor:
@@ -49,7 +51,7 @@ class PackWeakInputs(PackSegInputs):
     """MMSeg's packing, with the tags of the image.
 
     The sample gets the plain tensors ``gt_label`` and ``gt_score`` where the data info has tags,
-    ``gt_sem_seg`` where a mask was loaded, ``second_view`` where there is one, and in its metainfo
+    ``gt_sem_seg`` where a mask was loaded, the views that there are, and in its metainfo
     ``img_id`` and ``valid_box`` (the whole image where nothing was cropped).
 
     Args:
@@ -59,7 +61,7 @@ class PackWeakInputs(PackSegInputs):
         inputs: ``(3, H, W)`` uint8, BGR.
         gt_label: ``(n,)`` int64, sorted foreground indices.
         gt_score: ``(K,)`` float32, multi-hot.
-        second_view: ``(3, H, W)`` uint8, BGR, of :class:`AddSecondView`.
+        second_view, local_view: ``(3, H, W)`` uint8, BGR, of :class:`AddView`.
 
     Raises:
         ValueError: tags without ``num_classes``, or a tag that is no class.
@@ -82,9 +84,10 @@ class PackWeakInputs(PackSegInputs):
         packed = super().transform({**results, **extra})
         if 'gt_label' in results:
             packed['data_samples'].set_data(self._pack_labels(results))
-        if 'second_img' in results:
-            second = np.ascontiguousarray(results['second_img'].transpose(2, 0, 1))
-            packed['data_samples'].set_data({'second_view': torch.from_numpy(second)})
+        for name in VIEWS:
+            if name in results:
+                view = np.ascontiguousarray(results[name].transpose(2, 0, 1))
+                packed['data_samples'].set_data({name: torch.from_numpy(view)})
         return packed
 
     def _pack_labels(self, results: dict[str, Any]) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Random change of colours, as torchvision's ``ColorJitter`` does it, and of HSV."""
+"""Random change of colours as in torchvision's ``ColorJitter``, of HSV, blur and solarisation."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
+import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 from numpy.typing import NDArray
+from PIL import Image as PILImage
+from PIL import ImageFilter
 
 Image = NDArray[Any]
 
@@ -189,3 +192,74 @@ class JitterHSV(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(delta={self.delta})'
+
+
+@TRANSFORMS.register_module()
+class BlurImage(BaseTransform):
+    """Blur the image by PIL's approximate Gaussian of a random radius.
+
+    Source: Ru et al. (ToCo), CVPR 2023, https://arxiv.org/abs/2303.01267, published code.
+
+    Args:
+        min_radius: Smallest standard deviation in pixels.
+        max_radius: Largest one; the radius is uniform between them.
+
+    Raises:
+        ValueError: not ``0 <= min_radius <= max_radius``.
+    """
+
+    def __init__(self, min_radius: float = 0.1, max_radius: float = 2.0) -> None:
+        if not 0 <= min_radius <= max_radius:
+            raise ValueError(
+                f'{type(self).__name__}: received min_radius={min_radius} and max_radius='
+                f'{max_radius} where 0 <= min_radius <= max_radius is expected.'
+            )
+        self.min_radius = min_radius
+        self.max_radius = max_radius
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Blur the image.
+
+        Args:
+            results: Data info with ``img``, uint8.
+        """
+        radius = np.random.uniform(self.min_radius, self.max_radius)
+        image = PILImage.fromarray(np.ascontiguousarray(results['img']))
+        results['img'] = np.array(image.filter(ImageFilter.GaussianBlur(radius)))
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(min_radius={self.min_radius}, max_radius={self.max_radius})'
+
+
+@TRANSFORMS.register_module()
+class SolarizeImage(BaseTransform):
+    """Turn levels from a threshold on into 255 minus themselves.
+
+    Source: Ru et al. (ToCo), CVPR 2023, https://arxiv.org/abs/2303.01267, published code.
+
+    Args:
+        threshold: First level that is turned, 0 to 255.
+
+    Raises:
+        ValueError: the threshold is out of range.
+    """
+
+    def __init__(self, threshold: int = 128) -> None:
+        if not 0 <= threshold <= 255:
+            raise ValueError(
+                f'{type(self).__name__}: received threshold={threshold} where 0 to 255 is expected.'
+            )
+        self.threshold = threshold
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Solarise the image.
+
+        Args:
+            results: Data info with ``img``, uint8.
+        """
+        results['img'] = mmcv.solarize(results['img'], self.threshold)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(threshold={self.threshold})'

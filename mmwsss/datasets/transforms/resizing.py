@@ -50,15 +50,28 @@ def resize_results(results: dict[str, Any], size: tuple[int, int], interpolation
     results['keep_ratio'] = True
 
 
+def check_interpolation(transform: BaseTransform, name: str) -> None:
+    """Refuse a filter that PIL does not have.
+
+    Args:
+        transform: The transform, for the error.
+        name: Of the filter.
+
+    Raises:
+        ValueError: there is no such filter.
+    """
+    if name not in _INTERPOLATIONS:
+        raise ValueError(
+            f'{type(transform).__name__}: received interpolation={name!r} where one of '
+            f'{", ".join(_INTERPOLATIONS)} is expected.'
+        )
+
+
 class _ResizeImage(BaseTransform):
     """Resize the image, and the mask where one is loaded, to the size that ``_size`` gives."""
 
     def __init__(self, interpolation: str) -> None:
-        if interpolation not in _INTERPOLATIONS:
-            raise ValueError(
-                f'{type(self).__name__}: received interpolation={interpolation!r} where one of '
-                f'{", ".join(_INTERPOLATIONS)} is expected.'
-            )
+        check_interpolation(self, interpolation)
         self.interpolation = interpolation
 
     def _size(self, width: int, height: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from .cropping import place_crop
-from .resizing import resize_results
+from .resizing import check_interpolation, resize_results
 
 TRIES = 10
 
@@ -45,8 +45,6 @@ def draw_part(
 class ZoomIntoPart(BaseTransform):
     """Cut a random part and resize it to a square, as torchvision's ``RandomResizedCrop`` does.
 
-    Pixels are interpolated bilinearly.
-
     A ``valid_box`` of a crop before goes along; it is empty where the part holds nothing of the
     image.
 
@@ -56,10 +54,11 @@ class ZoomIntoPart(BaseTransform):
         size: Side of the result in pixels.
         scale: Smallest and largest share of the area that is cut.
         ratio: Smallest and largest width over height.
+        interpolation: Filter of PIL for the image.
 
     Raises:
-        ValueError: a side below 1, shares that are not in (0, 1], ratios that are not positive, or
-            a pair out of order.
+        ValueError: a side below 1, shares that are not in (0, 1], ratios that are not positive, a
+            pair out of order, or an unknown filter.
     """
 
     def __init__(
@@ -68,6 +67,7 @@ class ZoomIntoPart(BaseTransform):
         scale: Sequence[float] = (0.08, 1.0),
         *,
         ratio: Sequence[float] = (3 / 4, 4 / 3),
+        interpolation: str = 'bilinear',
     ) -> None:
         if size < 1:
             raise ValueError(f'{type(self).__name__}: received size={size} where 1 is the least.')
@@ -77,7 +77,9 @@ class ZoomIntoPart(BaseTransform):
                     f'{type(self).__name__}: received {name}={tuple(pair)} where the smallest and '
                     f'the largest of above 0 to {limit} are expected.'
                 )
+        check_interpolation(self, interpolation)
         self.size = size
+        self.interpolation = interpolation
         self.scale = tuple(scale)
         self.ratio = tuple(ratio)
 
@@ -97,10 +99,13 @@ class ZoomIntoPart(BaseTransform):
                 results[key] = results[key][top : top + part[0], left : left + part[1]]
         box = np.array(results.get('valid_box', (0, 0, height, width))).reshape(2, 2)
         box = ((box - [top, left]) * self.size / np.array(part)).round().clip(0, self.size)
-        resize_results(results, (self.size, self.size), 'bilinear')
+        resize_results(results, (self.size, self.size), self.interpolation)
         results['keep_ratio'] = False
         results['valid_box'] = tuple(box.astype(int).flatten().tolist())
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(size={self.size}, scale={self.scale}, ratio={self.ratio})'
+        return (
+            f'{type(self).__name__}(size={self.size}, scale={self.scale}, ratio={self.ratio}, '
+            f'interpolation={self.interpolation!r})'
+        )

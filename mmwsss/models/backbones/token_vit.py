@@ -85,7 +85,8 @@ class TokenViT(BaseModule):
     Maps of patch tokens come in the form that MMSegmentation's heads take. The grid of positions
     is resized to whatever image comes, and to ``img_size`` when weights of another size are
     loaded; a single class token of the weights becomes each of those that are asked for. Sides
-    that are no multiple of the patch are padded with zeros, right and bottom.
+    that are no multiple of the patch are padded with zeros, right and bottom, or cut
+    (``drop_remainder``).
 
     Weights by name: ``mmwsss://deit-s`` and others; files of DeiT, DINO, timm and MMPretrain:
     ``tools/model_converters/vit2mmwsss.py``. Their class token is left out where none is asked for.
@@ -113,6 +114,8 @@ class TokenViT(BaseModule):
             None for no factors.
         drop_path_rate: Probability of the last block to be skipped; it grows from 0 with depth.
         frozen_blocks: How many of the first blocks never learn, with all that lies before them.
+        frozen_positions: Whether the positions of patches and class tokens never learn.
+        drop_remainder: Whether rows and columns that fill no patch are left out, not padded.
         norm_cfg: Config of the norms.
         with_cp: Compute the activations of a block again in the backward pass instead of keeping
             them.
@@ -143,6 +146,8 @@ class TokenViT(BaseModule):
         layer_scale: float | None = None,
         drop_path_rate: float = 0.0,
         frozen_blocks: int = 0,
+        frozen_positions: bool = False,
+        drop_remainder: bool = False,
         norm_cfg: dict | None = None,
         with_cp: bool = False,
         init_cfg: dict | list[dict] | None = None,
@@ -166,6 +171,7 @@ class TokenViT(BaseModule):
         self.attention_maps = num_heads * len(self.attention_blocks)
         self.grid = height // patch_size, width // patch_size
         self.stem, self.patch_embed = _embedding(embed_dims, patch_size, stem_channels, stem_depth)
+        self.drop_remainder = drop_remainder
         self.pos_embed = self._table(self.grid[0] * self.grid[1])
         self.class_tokens = self._table(num_class_tokens)
         self.class_pos_embed = self._table(num_class_tokens if class_positions else 0)
@@ -182,21 +188,21 @@ class TokenViT(BaseModule):
             for r in rates
         )
         self.norm = build_norm_layer(norm_cfg, embed_dims)[1]
-        self._freeze(frozen_blocks)
+        self._freeze(frozen_blocks, frozen_positions)
 
-    def _freeze(self, num_blocks: int) -> None:
-        """Let the first blocks, and all that lies before them, not learn."""
+    def _freeze(self, num_blocks: int, positions: bool) -> None:
+        """Freeze the first blocks with all that lies before them, and the positions."""
         if not 0 <= num_blocks <= len(self.layers):
             raise ValueError(
                 f'TokenViT: frozen_blocks must lie in 0 to {len(self.layers)}, got {num_blocks}.'
             )
+        frozen = [self.pos_embed, self.class_pos_embed] if positions or num_blocks else []
         if num_blocks:
-            self.stem.requires_grad_(False)
-            self.patch_embed.requires_grad_(False)
-            self.layers[:num_blocks].requires_grad_(False)
-            for table in (self.pos_embed, self.class_tokens, self.class_pos_embed):
-                if table is not None:
-                    table.requires_grad_(False)
+            frozen += [self.class_tokens, *self.stem.parameters(), *self.patch_embed.parameters()]
+            frozen += self.layers[:num_blocks].parameters()
+        for parameter in frozen:
+            if parameter is not None:
+                parameter.requires_grad_(False)
 
     @staticmethod
     def _places(name: str, indices: Sequence[int], num_layers: int) -> tuple[int, ...]:
@@ -238,6 +244,10 @@ class TokenViT(BaseModule):
 
     def _embed(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Return all tokens with their positions, ``(N, T + L, C)``, and the size of the grid."""
+        if self.drop_remainder:
+            # what is smaller than a patch is padded to one
+            height, width = (max(n // self.patch_size, 1) * self.patch_size for n in x.shape[2:])
+            x = x[..., :height, :width]
         x, grid = self.patch_embed(self.stem(x))
         x = x + resize_positions(self.pos_embed, self.grid, grid)
         if self.class_tokens is not None:

@@ -6,10 +6,13 @@ from .cam_head import CAMHead
 from .class_embed_head import ClassEmbedHead
 from .class_token_head import ClassTokenHead
 from .deeplabv2_head import DeepLabV2Head
+from .dilated_conv_head import DilatedConvHead
 from .large_fov_head import LargeFOVHead
 from .linear_segformer_head import LinearSegformerHead
+from .mean_teacher import MeanTeacher
 from .patch_classifier_head import PatchClassifierHead
 from .patch_decode_head import PatchDecodeHead
+from .projection_head import ProjectionHead
 from .raw_attention_head import RawAttentionHead
 from .token_mask_head import TokenMaskHead
 
@@ -20,10 +23,13 @@ __all__ = [
     'ClassEmbedHead',
     'ClassTokenHead',
     'DeepLabV2Head',
+    'DilatedConvHead',
     'LargeFOVHead',
     'LinearSegformerHead',
+    'MeanTeacher',
     'PatchClassifierHead',
     'PatchDecodeHead',
+    'ProjectionHead',
     'RawAttentionHead',
     'TokenMaskHead',
     'adaptive_k_pooling',

@@ -41,12 +41,19 @@ from .semantic_guidance_loss import (
     pull_push_loss,
     pull_push_losses,
 )
+from .token_contrast_loss import (
+    ClassTokenContrastLoss,
+    PatchTokenContrastLoss,
+    class_token_contrast_loss,
+    patch_token_contrast_loss,
+)
 
 __all__ = [
     'ActivationComplementationLoss',
     'ActivationSuppressionLoss',
     'AffinityMatrixLoss',
     'BalancedCrossEntropyLoss',
+    'ClassTokenContrastLoss',
     'DenseEnergyLoss',
     'EquivariantCrossLoss',
     'EquivariantLoss',
@@ -57,6 +64,7 @@ __all__ = [
     'PairLabels',
     'PatchContrastiveLoss',
     'PatchEquivarianceLoss',
+    'PatchTokenContrastLoss',
     'PullPushLoss',
     'ReconstructionLoss',
     'SimilarityLoss',
@@ -64,6 +72,7 @@ __all__ = [
     'activation_suppression_loss',
     'affinity_matrix_loss',
     'balanced_cross_entropy',
+    'class_token_contrast_loss',
     'dense_energy_loss',
     'equivariant_cross_loss',
     'equivariant_loss',
@@ -75,6 +84,7 @@ __all__ = [
     'pair_labels',
     'patch_contrastive_loss',
     'patch_equivariance_loss',
+    'patch_token_contrast_loss',
     'pull_push_loss',
     'pull_push_losses',
     'reconstruction_loss',

@@ -13,6 +13,7 @@ from .irn_boundary import IRNBoundary
 from .scale_max_tta_model import ScaleMaxTTAModel
 from .seam import SEAM
 from .semformer import SemFormer
+from .toco import ToCo
 from .vit_pcm import ViTPCM
 from .weak_segmentor import WeakSegmentor
 
@@ -30,6 +31,7 @@ __all__ = [
     'IRNBoundary',
     'ScaleMaxTTAModel',
     'SemFormer',
+    'ToCo',
     'ViTPCM',
     'WeakSegmentor',
 ]

@@ -28,13 +28,18 @@ from .afa_labels import (
     MultiScaleCAMs,
     Spreading,
     check_train_cfg,
-    idle_loss,
     label_scores,
     phase_of,
     pseudo_masks,
+)
+from .online_labels import (
+    decoder_loss,
+    eight_bit_images,
+    idle_loss,
+    known_images,
+    mirrored_maximum,
     training_iteration,
 )
-from .online_labels import decoder_loss, eight_bit_images, known_images
 from .pair_maps import PairMaps
 
 MIN_SIDE = 32  # of a view: MiT reduces keys by blocks of 32 pixels
@@ -257,20 +262,12 @@ class AFA(WeakSegmentor):
                 x, known = _resize(inputs, view), None
             if scale == largest:
                 known = best = known or self.encode(x)[1]
-            cams = cams + self._cam_of_pair(x, size, known['cam'] if known else None)
+            cams = cams + mirrored_maximum(self._cam_of, x, size, known['cam'] if known else None)
         return MultiScaleCAMs(cams, best['attn_pred'].detach(), tuple(best['cam'].shape[2:]))
 
-    def _cam_of_pair(self, x: Tensor, size: torch.Size, cam: Tensor | None) -> Tensor:
-        """Return the larger activation of image and mirror image, rectified, at a size.
-
-        Args:
-            cam: That of the image, where it is known.
-        """
-        views = [x, x.flip(3)] if cam is None else [x.flip(3)]
-        found = self.cam_head(self.extract_feat(torch.cat(views)))[0].chunk(len(views))
-        cam, mirrored = found if cam is None else (cam, *found)
-        cam, mirrored = _resize(cam.float(), size), _resize(mirrored.float(), size)
-        return torch.maximum(cam, mirrored.flip(3)).relu_()
+    def _cam_of(self, x: Tensor) -> Tensor:
+        """Return the raw class activation maps of images."""
+        return self.cam_head(self.extract_feat(x))[0]
 
     def predict_maps(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return what ``test_cfg.output`` asks for, and image scores."""

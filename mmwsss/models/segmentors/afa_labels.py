@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 import torch
 from mmengine.config import ConfigDict
-from mmengine.logging import MessageHub
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmwsss.ops import min_max_norm, tagged_labels
 
 from .afa_routes import BG_SCORES, Refine, affinity_route_scores, cam_route_scores
-from .online_labels import KnownImages
+from .online_labels import KnownImages, fill_train_cfg
 
 ROUTES = ('cam', 'affinity')
 TRAIN_DEFAULTS = dict(
@@ -33,12 +32,7 @@ def check_train_cfg(train_cfg: Mapping | None) -> ConfigDict:
     Raises:
         ValueError: an unknown key, or a value out of its range.
     """
-    cfg = ConfigDict({**TRAIN_DEFAULTS, **(train_cfg or {})})
-    if unknown := set(cfg) - set(TRAIN_DEFAULTS):
-        raise ValueError(
-            f'AFA: train_cfg has no {", ".join(sorted(unknown))}; it has '
-            f'{", ".join(sorted(TRAIN_DEFAULTS))}.'
-        )
+    cfg = fill_train_cfg('AFA', train_cfg, TRAIN_DEFAULTS)
     if cfg.switch_iters is not None and cfg.switch_iters < cfg.warmup_iters:
         raise ValueError(
             'AFA: train_cfg.switch_iters must not be below warmup_iters, or None for never, got '
@@ -47,11 +41,6 @@ def check_train_cfg(train_cfg: Mapping | None) -> ConfigDict:
     if cfg.pairs_from not in ROUTES:
         raise ValueError(
             f'AFA: train_cfg.pairs_from must be one of {ROUTES}, got {cfg.pairs_from!r}.'
-        )
-    scores = cfg.bg_scores
-    if not isinstance(scores, Sequence) or len(scores) != 2 or not scores[0] < scores[1]:
-        raise ValueError(
-            f'AFA: train_cfg.bg_scores must be a low and a higher background score, got {scores}.'
         )
     return cfg
 
@@ -88,27 +77,6 @@ def phase_of(iteration: float, cfg: Mapping) -> Phase:
     if cfg['switch_iters'] is None or iteration <= cfg['switch_iters']:
         return Phase('cam', 'cam')
     return Phase('affinity', cfg['pairs_from'])
-
-
-def training_iteration() -> float:
-    """Return the iteration of MMEngine's runner, counted from 0; infinity where none trains.
-
-    A runner that resumes sets it right. A loop of one's own says
-    ``MessageHub.get_current_instance().update_info('iter', iteration)``.
-    """
-    return MessageHub.get_current_instance().get_info('iter', float('inf'))
-
-
-def idle_loss(module: nn.Module, like: Tensor) -> Tensor:
-    """Return 0 on the graph of all parameters of a module, without running it.
-
-    Its parameters so have a gradient, of 0: processes that train together wait for it, and the
-    moments of the optimiser are those of the published code, which multiplies losses by 0.
-
-    Args:
-        like: Tensor of the kind and device of the loss.
-    """
-    return sum((0 * parameter.sum() for parameter in module.parameters()), like.new_zeros(()))
 
 
 class MultiScaleCAMs(NamedTuple):

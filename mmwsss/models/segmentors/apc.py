@@ -15,30 +15,13 @@ from torch import Tensor
 from mmwsss.models.heads import PatchClassifierHead
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.utils import check_label_classes, image_labels
-from mmwsss.ops import pad_tags
+from mmwsss.ops import pad_tags, patches_inside
 
 from .online_labels import SHRINK, KnownImages, decoder_loss, eight_bit_images, known_images
 from .patch_labels import confident_labels, tagged_patch_scores
 
 # a probability of 1 has no logit, and what is infinite bears no interpolation
 EPS = 1e-6
-
-
-def patches_inside(valid: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Return the patches of which at least half is image.
-
-    Args:
-        grid: Rows and columns of patches.
-
-    Shapes:
-        valid: ``(N, 1, H, W)``, 0 or 1.
-        returns: ``(N, 1, h, w)`` bool.
-
-    Example:
-        >>> patches_inside(torch.tensor([1, 0, 0, 1, 1, 0]).view(1, 1, 1, 6), (1, 2)).flatten()
-        tensor([False,  True])
-    """
-    return F.adaptive_avg_pool2d(valid.float(), grid) >= 0.5
 
 
 @MODELS.register_module()

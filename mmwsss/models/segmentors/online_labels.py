@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from mmengine.config import ConfigDict
+from mmengine.logging import MessageHub
+from mmseg.models import SegDataPreProcessor
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
@@ -16,6 +20,33 @@ from mmwsss.ops import pad_tags, valid_mask
 from mmwsss.ops.valid_boxes import Boxes
 
 SHRINK = 2  # images are refined at half their size
+_resize = partial(F.interpolate, mode='bilinear', align_corners=False)
+
+
+def fill_train_cfg(name: str, train_cfg: Mapping | None, defaults: Mapping[str, Any]) -> ConfigDict:
+    """Return the settings of a method's training with the defaults filled in.
+
+    Args:
+        name: Of the method, for errors.
+        train_cfg: What its config says.
+        defaults: All keys that there are; ``bg_scores``, low and high, is one.
+
+    Raises:
+        ValueError: an unknown key, or other ``bg_scores``.
+    """
+    cfg = ConfigDict({**defaults, **(train_cfg or {})})
+    if unknown := set(cfg) - set(defaults):
+        raise ValueError(
+            f'{name}: train_cfg has no {", ".join(sorted(unknown))}; it has '
+            f'{", ".join(sorted(defaults))}.'
+        )
+    scores = cfg.bg_scores
+    if not isinstance(scores, Sequence) or len(scores) != 2 or not scores[0] < scores[1]:
+        raise ValueError(
+            f'{name}: train_cfg.bg_scores must be a low and a higher background score, got '
+            f'{scores}.'
+        )
+    return cfg
 
 
 def eight_bit_images(inputs: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -71,6 +102,83 @@ def known_images(
     boxes = valid_boxes(data_samples, size)
     valid = valid_mask(torch.tensor(boxes).to(tags.device, non_blocking=True), size)
     return KnownImages(images, pad_tags(classes), boxes, valid)
+
+
+def training_iteration() -> float:
+    """Return the iteration of MMEngine's runner, counted from 0; infinity where none trains.
+
+    A runner that resumes sets it right. A loop of one's own says
+    ``MessageHub.get_current_instance().update_info('iter', iteration)``.
+    """
+    return MessageHub.get_current_instance().get_info('iter', float('inf'))
+
+
+def idle_loss(module: nn.Module, like: Tensor) -> Tensor:
+    """Return 0 on the graph of all parameters of a module, without running it.
+
+    Its parameters so have a gradient, of 0: processes that train together wait for it, and the
+    moments of the optimiser are those of the published code, which multiplies losses by 0.
+
+    Args:
+        like: Tensor of the kind and device of the loss.
+    """
+    return sum((0 * parameter.sum() for parameter in module.parameters()), like.new_zeros(()))
+
+
+def packed_views(
+    preprocessor: SegDataPreProcessor,
+    inputs: Tensor,
+    data_samples: Sequence[SegDataSample],
+    name: str,
+    *,
+    moved: bool = False,
+) -> Tensor:
+    """Return another view of each image, as :class:`AddView` made it, or the images themselves.
+
+    Args:
+        preprocessor: That of the model, which normalises them.
+        data_samples: Samples with a view of that name; if one has none, no view is used.
+        name: Of the view.
+        moved: Whether the view shows another part of the image, so that its valid box is not that
+            of the inputs.
+
+    Shapes:
+        inputs: ``(N, 3, H, W)`` float, normalised.
+        returns: ``(N, 3, H, W)`` float, normalised and padded as the inputs are.
+    """
+    if not all(name in sample for sample in data_samples):
+        return inputs
+    views = [getattr(sample, name) for sample in data_samples]
+    # the preprocessor writes sizes into samples: those of the inputs are left alone
+    samples = [SegDataSample(metainfo={} if moved else s.metainfo) for s in data_samples]
+    return preprocessor(dict(inputs=views, data_samples=samples), training=True)['inputs']
+
+
+def mirrored_maximum(
+    maps_of: Callable[[Tensor], Tensor],
+    images: Tensor,
+    size: Sequence[int],
+    maps: Tensor | None = None,
+) -> Tensor:
+    """Return the larger activation of image and mirror image, rectified, at a size.
+
+    Source: Ru et al., CVPR 2022, https://arxiv.org/abs/2203.02664, and its published code.
+
+    Args:
+        maps_of: Gives the maps of images.
+        size: Height and width of the result.
+        maps: Those of the images, where they are known.
+
+    Shapes:
+        images: ``(N, 3, H, W)`` float, normalised.
+        maps: ``(N, C, h, w)`` float.
+        returns: ``(N, C, *size)`` float32, not negative.
+    """
+    views = [images, images.flip(3)] if maps is None else [images.flip(3)]
+    found = maps_of(torch.cat(views)).chunk(len(views))
+    maps, mirrored = found if maps is None else (maps, *found)
+    maps, mirrored = _resize(maps.float(), size), _resize(mirrored.float(), size)
+    return torch.maximum(maps, mirrored.flip(3)).relu_()
 
 
 def decoder_loss(head: BaseDecodeHead, logits: Tensor, target: Tensor) -> Tensor:

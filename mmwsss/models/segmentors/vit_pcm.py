@@ -12,9 +12,10 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmwsss.models.utils import image_labels
+from mmwsss.ops import patches_inside
 
-from .apc import APC, patches_inside
-from .online_labels import KnownImages, known_images
+from .apc import APC
+from .online_labels import KnownImages, known_images, packed_views
 from .patch_labels import tagged_patch_scores
 
 
@@ -87,21 +88,6 @@ class ViTPCM(APC):
         self.transformation = MODELS.build(transformation or dict(type='RandomPatchView'))
         self.loss_et = MODELS.build(loss_et) if loss_et else None
 
-    def second_views(self, inputs: Tensor, data_samples: list[SegDataSample]) -> Tensor:
-        """Return the images as :class:`AddSecondView` recoloured them, or the images themselves.
-
-        Shapes:
-            inputs: ``(N, 3, H, W)`` float, normalised.
-            returns: ``(N, 3, H, W)`` float, normalised and padded as the inputs are.
-        """
-        if not all('second_view' in sample for sample in data_samples):
-            return inputs
-        views = [sample.second_view for sample in data_samples]
-        # the preprocessor writes sizes into samples: those of the first view are left alone
-        samples = [SegDataSample(metainfo=sample.metainfo) for sample in data_samples]
-        data = dict(inputs=views, data_samples=samples)
-        return self.data_preprocessor(data, training=True)['inputs']
-
     @contextmanager
     def _without_chance(self) -> Iterator[None]:
         """Run without dropout and without a gradient."""
@@ -119,7 +105,8 @@ class ViTPCM(APC):
         """Return the loss between the views."""
         with self._without_chance():
             first = self.cam_head(self.extract_feat(inputs))[0]
-        second = self.transformation(self.second_views(inputs, data_samples))
+        views = packed_views(self.data_preprocessor, inputs, data_samples, 'second_view')
+        second = self.transformation(views)
         scores = self.cam_head(self.extract_feat(four_in_one(second.images)))[0]
         scores = one_of_four(scores, len(inputs))
         inside = patches_inside(known.valid, first.shape[2:]).to(first.dtype)

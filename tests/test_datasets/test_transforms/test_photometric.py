@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from mmwsss.datasets import JitterColor, JitterHSV
+from mmwsss.datasets import BlurImage, JitterColor, JitterHSV, SolarizeImage
 from mmwsss.datasets.transforms import photometric
 
 
@@ -168,3 +168,20 @@ def test_hsv_shifts_are_drawn_from_both_sides(monkeypatch):
 def test_wrong_delta_is_named(delta):
     with pytest.raises(ValueError, match=f'JitterHSV: received delta={delta} where 1 to 90'):
         JitterHSV(delta)
+
+
+def test_blur_draws_its_radius(monkeypatch, picture):
+    seen = []
+    monkeypatch.setattr(np.random, 'uniform', lambda *ends: seen.append(ends) or ends[1])
+    blurred = BlurImage()(dict(img=picture))['img']
+    assert seen == [(0.1, 2.0)]
+    assert blurred.shape == picture.shape and blurred.std() < picture.std()
+    assert repr(BlurImage()) == 'BlurImage(min_radius=0.1, max_radius=2.0)'
+
+
+def test_wrong_radius_and_threshold_are_named():
+    with pytest.raises(ValueError, match='min_radius=2 and max_radius=1 where'):
+        BlurImage(2, 1)
+    with pytest.raises(ValueError, match='threshold=256 where 0 to 255'):
+        SolarizeImage(256)
+    assert repr(SolarizeImage()) == 'SolarizeImage(threshold=128)'

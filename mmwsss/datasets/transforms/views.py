@@ -1,0 +1,87 @@
+"""Further views of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmcv.transforms import BaseTransform, Compose
+from mmseg.registry import TRANSFORMS
+
+from .formatting import VIEWS
+
+
+@TRANSFORMS.register_module()
+class AddView(BaseTransform):
+    """Put the image through transforms, and keep the result beside the image.
+
+    Where it stands in a pipeline says what the view shares with the image: all that comes before
+    it. ``PackWeakInputs`` packs the view under its name.
+
+    Source: Ru et al. (ToCo), CVPR 2023, https://arxiv.org/abs/2303.01267
+
+    Args:
+        transforms: Configs of the transforms, such as ``[dict(type='JitterColor', hue=0.1)]``.
+        name: Of the view: ``second_view`` or ``local_view``.
+
+    Raises:
+        ValueError: another name.
+    """
+
+    def __init__(self, transforms: Sequence[Mapping[str, Any]], name: str = 'second_view') -> None:
+        if name not in VIEWS:
+            raise ValueError(
+                f'{type(self).__name__}: received name={name!r} where one of {VIEWS} is expected.'
+            )
+        self.transforms = Compose([dict(step) for step in transforms])
+        self.name = name
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add the view, ``(H, W, 3)`` uint8, under its name.
+
+        Args:
+            results: Data info with ``img``.
+        """
+        view = self.transforms({**results, 'img': results['img'].copy()})['img']
+        results[self.name] = view
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(transforms={self.transforms}, name={self.name!r})'
+
+
+@TRANSFORMS.register_module()
+class AddSecondView(AddView):
+    """Put the image through transforms of colours, and keep the result beside the image.
+
+    It comes after all that moves pixels and before the colours of the image itself, so that both
+    views show the same, pixel by pixel. ``PackWeakInputs`` packs it as ``second_view``, which
+    :class:`ViTPCM` compares with the image.
+
+    Source: Rossetti et al. (ViT-PCM), ECCV 2022, Sec. 5, https://arxiv.org/abs/2210.17400
+
+    Args:
+        transforms: Configs of the transforms, such as ``[dict(type='JitterColor', hue=0.1)]``.
+
+    Raises:
+        ValueError: in the pipeline, a transform changes the size.
+    """
+
+    def __init__(self, transforms: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(transforms)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add ``second_view``.
+
+        Args:
+            results: Data info with ``img``.
+        """
+        image, results = results['img'], super().transform(results)
+        second = results[self.name]
+        if second.shape != image.shape:
+            raise ValueError(
+                f'{type(self).__name__}: the transforms turn {image.shape[1]} x {image.shape[0]} '
+                f'pixels into {second.shape[1]} x {second.shape[0]}: leave transforms of colours '
+                'alone here, and move the others before it.'
+            )
+        return results

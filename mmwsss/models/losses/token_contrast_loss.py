@@ -1,0 +1,127 @@
+"""The losses of ToCo: contrast of patch tokens, contrast of class tokens."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from .affinity_matrix_loss import affinity_matrix_loss
+from .weighted_loss import WeightedLoss
+
+EPS = 1e-4  # beside sums of exponentials and numbers of views
+
+
+def patch_token_contrast_loss(feats: Tensor, labels: Tensor) -> Tensor:
+    r"""Patch tokens of one label should be parallel, those of different labels orthogonal.
+
+    With c the absolute cosine of two tokens, and sums and numbers of pairs over the whole batch:
+    :math:`(1 - S_1 / (n_1 + 1)) / 2 + S_0 / (n_0 + 1) / 2`. This is
+    :func:`.affinity_matrix_loss` of c and :math:`0.5 / (n_1 + 1)`, which no gradient sees.
+
+    Source: Ru et al., CVPR 2023, https://arxiv.org/abs/2303.01267, and its published
+    code.
+
+    Args:
+        labels: As of :func:`mmwsss.ops.pair_label_matrix`; pairs that are neither 1 nor 0 are
+            ignored.
+
+    Shapes:
+        feats: ``(N, C, h, w)`` float.
+        labels: ``(N, h * w, h * w)`` integers.
+        returns: scalar in [0, 1]; 0.5 where everything is ignored.
+
+    Example:
+        >>> feats = torch.tensor([[1., 0.], [-2., 0.], [3., 3.]]).T.view(1, 2, 1, 3)
+        >>> labels = torch.tensor([[[255, 1, 0], [1, 255, 0], [0, 0, 255]]])
+        >>> patch_token_contrast_loss(feats, labels)  # (1 - 2 / 3) / 2 + 4 * 0.7071 / 5 / 2
+        tensor(0.4495)
+    """
+    # autocast would multiply in half precision again
+    with torch.autocast(feats.device.type, enabled=False):
+        feats = feats.to(torch.promote_types(feats.dtype, torch.float32)).flatten(2)
+        units = F.normalize(feats, dim=1, eps=1e-8)
+        cosines = (units.transpose(1, 2) @ units).abs()
+    return affinity_matrix_loss(cosines, labels) + 0.5 / ((labels == 1).sum() + 1)
+
+
+def class_token_contrast_loss(
+    student: Tensor, teacher: Tensor, positive: Tensor, *, temperature: float = 0.5
+) -> Tensor:
+    r"""Views of an image that show its classes should be alike, other crops of it unlike them.
+
+    With the products :math:`l_{vj} = t_v \cdot s_j / \tau` of teacher's and student's outputs, N_v
+    the sum of :math:`\exp(l_{vj})` over the negative views j and P the number of positive ones,
+    an image costs
+
+    .. math:: \sum_v \Big[ \sum_{j\,positive} \log (e^{l_{vj}} + N_v + 10^{-4}) - l_{vj}
+              + \log (1 + N_v + 10^{-4}) \Big] / V / (P + 10^{-4}) .
+
+    All exponentials stay inside logarithms, so no product is too large.
+
+    Source: Ru et al., CVPR 2023, https://arxiv.org/abs/2303.01267, and its published
+    code, of which the second logarithm is.
+
+    Args:
+        temperature: Divides the products, tau.
+
+    Shapes:
+        student: ``(M, N, D)`` float, outputs of all M views.
+        teacher: ``(V, N, D)`` float, outputs of the whole views; no gradient flows to them.
+        positive: ``(N, M)`` bool, which views of an image show its classes.
+        returns: scalar, the mean over images, not negative.
+
+    Example:
+        >>> student = torch.tensor([1., 0.]).view(2, 1, 1)
+        >>> views = torch.tensor([[True, False]])
+        >>> # log(e + 1) - 1 + log(1 + 1)
+        >>> class_token_contrast_loss(student, torch.ones(1, 1, 1), views, temperature=1.0)
+        tensor(1.0064)
+    """
+    dtype = torch.promote_types(student.dtype, torch.float32)
+    with torch.autocast(student.device.type, enabled=False):
+        products = torch.einsum('vnd,mnd->nvm', teacher.detach().to(dtype), student.to(dtype))
+    products = products / temperature
+    positive = positive.bool()[:, None]  # (N, 1, M)
+    negative = products.masked_fill(positive, -torch.inf)
+    # with the constant among them there is always something to add up
+    negative = F.pad(negative, (0, 1), value=math.log(EPS)).logsumexp(dim=2, keepdim=True)
+    terms = torch.where(positive, torch.logaddexp(products, negative) - products, 0).sum(dim=2)
+    terms = (terms + F.softplus(negative[..., 0])).mean(dim=1)
+    return (terms / (positive.sum(dim=(1, 2)) + EPS)).mean()
+
+
+@MODELS.register_module()
+class PatchTokenContrastLoss(WeightedLoss):
+    """Registered :func:`patch_token_contrast_loss`.
+
+    Args:
+        loss_weight: Factor on the loss; ToCo has 0.2.
+    """
+
+    function = staticmethod(patch_token_contrast_loss)
+
+
+@MODELS.register_module()
+class ClassTokenContrastLoss(WeightedLoss):
+    """Registered :func:`class_token_contrast_loss`.
+
+    Args:
+        loss_weight: Factor on the loss; ToCo has 0.5.
+        temperature: Divides the products of outputs; published is 0.5 on VOC, 1 on COCO.
+
+    Raises:
+        ValueError: the temperature is not positive.
+    """
+
+    function = staticmethod(class_token_contrast_loss)
+
+    def __init__(self, loss_weight: float = 1.0, *, temperature: float = 0.5) -> None:
+        if not temperature > 0:
+            raise ValueError(
+                f'ClassTokenContrastLoss: temperature must be positive, got {temperature}.'
+            )
+        super().__init__(loss_weight, temperature=temperature)
