@@ -61,10 +61,13 @@ def max_norm(cams: Tensor) -> Tensor:
     return (cams - lo - EPS).relu() / (hi - lo + EPS)
 
 
-def min_max_norm(cams: Tensor) -> Tensor:
-    """Bring summed class activation maps to [0, 1]: ``(x - lo) / (hi - lo + 1e-5)``.
+def min_max_norm(cams: Tensor, eps: float = EPS) -> Tensor:
+    """Bring summed class activation maps to [0, 1]: ``(x - lo) / (hi - lo + eps)``.
 
     Source: Ru et al., CVPR 2022, https://arxiv.org/abs/2203.02664, and its published code.
+
+    Args:
+        eps: Keeps the divisor away from 0, 1e-5 by default.
 
     Shapes:
         cams: ``(..., H, W)`` float, any range.
@@ -76,7 +79,7 @@ def min_max_norm(cams: Tensor) -> Tensor:
                  [1.0000, 0.0000]]])
     """
     lo, hi = (x.unsqueeze(-1) for x in _extremes(cams))
-    return (cams - lo) / (hi - lo + EPS)
+    return (cams - lo) / (hi - lo + eps)
 
 
 def keep_maximum(scores: Tensor) -> Tensor:

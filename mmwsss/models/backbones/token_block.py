@@ -9,15 +9,15 @@ from mmcv.cnn.bricks import DropPath
 from mmcv.cnn.bricks.transformer import FFN
 from torch import Tensor, nn
 
-SHOWN = ('raw', 'class')
+SHOWN = ('raw', 'class', 'mean')
 
 
 class TokenAttention(nn.Module):
     """Multi-head self-attention of class tokens and patch tokens.
 
     Where nothing is to be shown, and for the rows of the class tokens, PyTorch's fused kernel
-    computes the output and no matrix of all pairs is held. Where the raw attention is shown the
-    output is made from it, so that nothing is computed twice.
+    computes the output and no matrix of all pairs is held. Where the attention of all rows is
+    shown the output is made from it, so that nothing is computed twice.
 
     Args:
         embed_dims: Channels of a token.
@@ -37,12 +37,15 @@ class TokenAttention(nn.Module):
 
         Args:
             show: ``raw`` for the attention among patches before scaling and softmax, ``class``
-                for what each class token pays to each patch, after the softmax over all tokens.
+                for what each class token pays to each patch, after the softmax over all tokens,
+                ``mean`` for what each token of either kind pays to each patch, the mean over
+                heads.
             num_class_tokens: T, how many tokens in front are no patches.
 
         Shapes:
             x: ``(N, T + L, C)`` float, normalised.
-            returns: ``(N, T + L, C)``, and ``(N, heads, L, L)``, ``(N, heads, T, L)`` or None.
+            returns: ``(N, T + L, C)``, and ``(N, heads, L, L)``, ``(N, heads, T, L)``,
+                ``(N, T + L, L)`` or None.
         """
         projected = self.qkv(x).unflatten(2, (3, self.num_heads, -1))
         queries, keys, values = projected.permute(2, 0, 3, 1, 4).unbind()
@@ -51,6 +54,10 @@ class TokenAttention(nn.Module):
             raw = queries @ keys.transpose(2, 3)
             out = (raw * scale).softmax(dim=3) @ values
             attention = raw[..., num_class_tokens:, num_class_tokens:]
+        elif show == 'mean':
+            weights = (queries * scale @ keys.transpose(2, 3)).softmax(dim=3)
+            out = weights @ values
+            attention = weights[..., num_class_tokens:].mean(dim=1)
         else:
             out = F.scaled_dot_product_attention(queries, keys, values)
         if show == 'class':

@@ -26,16 +26,28 @@ class Tokens(NamedTuple):
     maps: tuple[Tensor, ...]  # patch tokens of each of ``out_indices``, (N, C, h, w)
     class_tokens: Tensor  # (N, T, C), after the last norm
     attentions: list[Tensor]  # of ``attention_blocks``, in the order of the network
+    block_tokens: list[Tensor]  # class tokens after each of ``token_blocks``, no norm
 
 
-def resize_positions(positions: Tensor, size: tuple[int, int], new_size: tuple[int, int]) -> Tensor:
-    """Resize a grid of position embeddings: bicubic, half-pixel centres, no antialiasing.
+def resize_positions(
+    positions: Tensor,
+    size: tuple[int, int],
+    new_size: tuple[int, int],
+    *,
+    mode: str = 'bicubic',
+    offset: float = 0.0,
+) -> Tensor:
+    """Resize a grid of position embeddings, half-pixel centres, no antialiasing.
 
     Source: Touvron et al., ICML 2021, https://arxiv.org/abs/2012.12877
 
     Args:
         size: Rows and columns of the grid.
         new_size: Rows and columns that are wanted.
+        mode: 'bicubic', or 'nearest', which repeats each position in a block of its own.
+        offset: Part of a cell, 0 to below 1, by which the grid is taken to be larger than wanted
+            in the distance of samples, as the code of DINO and MCTformer does. A grid of the size
+            that is wanted is then resampled, too.
 
     Shapes:
         positions: ``(1, h * w, C)`` float, row by row.
@@ -45,10 +57,15 @@ def resize_positions(positions: Tensor, size: tuple[int, int], new_size: tuple[i
         >>> resize_positions(torch.tensor([[[0.0], [8.0]]]), (1, 2), (1, 3)).flatten()
         tensor([-0.6944,  4.0000,  8.6944])
     """
-    if tuple(size) == tuple(new_size):
+    if tuple(size) == tuple(new_size) and not offset:
         return positions
     grid = positions.transpose(1, 2).unflatten(2, size)
-    grid = F.interpolate(grid, new_size, mode='bicubic', align_corners=False)
+    if offset:
+        # the size follows from the factors, rounded down
+        factors = [(new + offset) / old for old, new in zip(size, new_size, strict=True)]
+        grid = F.interpolate(grid, scale_factor=factors, mode=mode)
+    else:
+        grid = F.interpolate(grid, new_size, mode=mode)
     return grid.flatten(2).transpose(1, 2)
 
 
@@ -110,10 +127,17 @@ class TokenViT(BaseModule):
         out_indices: Blocks whose patch tokens are returned, negative from the end. The last
             block's go through the last norm.
         attention_blocks: Blocks whose attention can be returned, negative from the end.
+        token_blocks: Blocks whose class tokens are returned as they leave it, negative from the
+            end.
         layer_scale: First value of learned factors of what each block adds, as DINOv2 has them;
             None for no factors.
         drop_path_rate: Probability of the last block to be skipped; it grows from 0 with depth.
         frozen_blocks: How many of the first blocks never learn, with all that lies before them.
+        final_norm: Whether there is a norm behind the last block.
+        position_init: How positions of loaded weights are brought to the size of the grid:
+            'bicubic', or 'nearest', which repeats each of them.
+        position_offset: As in :func:`resize_positions`, for images of another size than
+            ``img_size``.
         frozen_positions: Whether the positions of patches and class tokens never learn.
         drop_remainder: Whether rows and columns that fill no patch are left out, not padded.
         norm_cfg: Config of the norms.
@@ -143,9 +167,13 @@ class TokenViT(BaseModule):
         class_positions: bool = True,
         out_indices: Sequence[int] = (-1,),
         attention_blocks: Sequence[int] = (),
+        token_blocks: Sequence[int] = (),
         layer_scale: float | None = None,
         drop_path_rate: float = 0.0,
         frozen_blocks: int = 0,
+        final_norm: bool = True,
+        position_init: str = 'bicubic',
+        position_offset: float = 0.0,
         frozen_positions: bool = False,
         drop_remainder: bool = False,
         norm_cfg: dict | None = None,
@@ -162,11 +190,18 @@ class TokenViT(BaseModule):
             raise ValueError(
                 f'TokenViT: img_size must be a multiple of patch_size={patch_size}, got {img_size}.'
             )
+        if position_init not in ('bicubic', 'nearest') or not 0 <= position_offset < 1:
+            raise ValueError(
+                "TokenViT: position_init must be 'bicubic' or 'nearest' and position_offset lie in "
+                f'0 to below 1, got {position_init!r} and {position_offset}.'
+            )
         norm_cfg = norm_cfg or dict(type='LN', eps=1e-6)
+        self.position_init, self.position_offset = position_init, position_offset
         self.embed_dims, self.num_class_tokens, self.with_cp = embed_dims, num_class_tokens, with_cp
         self.patch_size = patch_size
         self.out_indices = self._places('out_indices', out_indices, num_layers)
         self.attention_blocks = self._places('attention_blocks', attention_blocks, num_layers)
+        self.token_blocks = self._places('token_blocks', token_blocks, num_layers)
         # what the heads on the attention ask for
         self.attention_maps = num_heads * len(self.attention_blocks)
         self.grid = height // patch_size, width // patch_size
@@ -187,7 +222,7 @@ class TokenViT(BaseModule):
             )
             for r in rates
         )
-        self.norm = build_norm_layer(norm_cfg, embed_dims)[1]
+        self.norm = build_norm_layer(norm_cfg, embed_dims)[1] if final_norm else nn.Identity()
         self._freeze(frozen_blocks, frozen_positions)
 
     def _freeze(self, num_blocks: int, positions: bool) -> None:
@@ -233,23 +268,34 @@ class TokenViT(BaseModule):
             if wanted is not None and table is not None and table.ndim == 3 and len(table[0]) == 1:
                 repeated = table.expand(-1, self.num_class_tokens, -1)
                 state_dict = {**state_dict, prefix + name: repeated}
+        if isinstance(self.norm, nn.Identity):
+            unread = f'{prefix}norm.'
+            state_dict = {k: x for k, x in state_dict.items() if not k.startswith(unread)}
         name = f'{prefix}pos_embed'
         table = state_dict.get(name)
         if table is not None and table.shape != self.pos_embed.shape and table.ndim == 3:
             side = isqrt(table.shape[1])
             if side * side == table.shape[1]:
-                resized = resize_positions(table.float(), (side, side), self.grid)
+                resized = resize_positions(
+                    table.float(), (side, side), self.grid, mode=self.position_init
+                )
                 state_dict = {**state_dict, name: resized.to(table.dtype)}
         super()._load_from_state_dict(state_dict, prefix, *args)
 
+    def _fits(self, size: tuple[int, int]) -> bool:
+        """Return whether an image has the aspect ratio of the grid, to the pixel."""
+        return size[0] * self.grid[1] == size[1] * self.grid[0]
+
     def _embed(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Return all tokens with their positions, ``(N, T + L, C)``, and the size of the grid."""
+        alike = self._fits(tuple(x.shape[2:]))
         if self.drop_remainder:
             # what is smaller than a patch is padded to one
             height, width = (max(n // self.patch_size, 1) * self.patch_size for n in x.shape[2:])
             x = x[..., :height, :width]
         x, grid = self.patch_embed(self.stem(x))
-        x = x + resize_positions(self.pos_embed, self.grid, grid)
+        offset = 0.0 if alike and grid == self.grid else self.position_offset
+        x = x + resize_positions(self.pos_embed, self.grid, grid, offset=offset)
         if self.class_tokens is not None:
             tokens = self.class_tokens
             if self.class_pos_embed is not None:
@@ -271,13 +317,15 @@ class TokenViT(BaseModule):
 
         Args:
             attention: ``raw`` for that among patches, before scaling and softmax; ``class`` for
-                what each class token pays to each patch, rows of the softmax over all tokens.
+                what each class token pays to each patch, rows of the softmax over all tokens;
+                ``mean`` for what class tokens and patches pay to each patch, mean over heads.
 
         Shapes:
             x: ``(N, 3, H, W)`` float.
-            returns: ``maps`` ``(N, C, h, w)`` each, ``class_tokens`` ``(N, T, C)``, and
-                ``attentions`` of ``attention_blocks``, each ``(N, heads, L, L)`` or ``(N, heads,
-                T, L)``, L = h * w.
+            returns: ``maps`` ``(N, C, h, w)`` each, ``class_tokens`` ``(N, T, C)``,
+                ``attentions`` of ``attention_blocks``, each ``(N, heads, L, L)``, ``(N, heads, T,
+                L)`` or ``(N, T + L, L)``, L = h * w, and ``block_tokens`` of ``token_blocks``, each
+                ``(N, T, C)``.
 
         Raises:
             ValueError: another ``attention``.
@@ -285,18 +333,20 @@ class TokenViT(BaseModule):
         if attention not in (None, *SHOWN):
             raise ValueError(f'TokenViT: attention must be one of {SHOWN}, got {attention!r}.')
         x, grid = self._embed(x)
-        maps, attentions, last = [], [], len(self.layers) - 1
+        maps, attentions, block_tokens, last = [], [], [], len(self.layers) - 1
         for i, block in enumerate(self.layers):
             show = attention if i in self.attention_blocks else None
             x, shown = self._run_block(block, x, show)
             if shown is not None:
                 attentions.append(shown)
+            if i in self.token_blocks:
+                block_tokens.append(x[:, : self.num_class_tokens])
             if i == last:
                 x = self.norm(x)
             if i in self.out_indices:
                 patches = x[:, self.num_class_tokens :]
                 maps.append(patches.transpose(1, 2).unflatten(2, grid))
-        return Tokens(tuple(maps), x[:, : self.num_class_tokens], attentions)
+        return Tokens(tuple(maps), x[:, : self.num_class_tokens], attentions, block_tokens)
 
     def forward(
         self, x: Tensor, return_attention: bool = False

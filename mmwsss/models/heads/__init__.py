@@ -13,8 +13,10 @@ from .mean_teacher import MeanTeacher
 from .patch_classifier_head import PatchClassifierHead
 from .patch_decode_head import PatchDecodeHead
 from .projection_head import ProjectionHead
+from .ranking_pooling import RankingPooling, ranking_pooling
 from .raw_attention_head import RawAttentionHead
 from .token_mask_head import TokenMaskHead
+from .token_score_head import TokenScoreHead
 
 __all__ = [
     'AdaptiveKPooling',
@@ -30,7 +32,10 @@ __all__ = [
     'PatchClassifierHead',
     'PatchDecodeHead',
     'ProjectionHead',
+    'RankingPooling',
     'RawAttentionHead',
     'TokenMaskHead',
+    'TokenScoreHead',
     'adaptive_k_pooling',
+    'ranking_pooling',
 ]

@@ -21,7 +21,7 @@ POOLINGS: dict[str, Callable[[Tensor], Tensor]] = dict(
 
 @MODELS.register_module()
 class CAMHead(BaseModule):
-    """1x1 classifier at every position, pooled to the image scores.
+    """Classifier at every position, 1x1 by default, pooled to the image scores.
 
     Without a bias the pooled scores and the map come from the same weights: the map is the
     class activation map. Works as ``cam_head`` of :class:`WeakSegmentor` and, for any MMSeg
@@ -38,12 +38,14 @@ class CAMHead(BaseModule):
             that maps ``(N, L, C)`` to ``(N, C)``, such as ``dict(type='AdaptiveKPooling', k=6)``.
         pool_on: ``cam`` pools the class maps, ``features`` pools before classifying.
         with_background: Give the map a channel 0 for the background, which is not scored.
+        kernel_size: Side of the classifier, odd.
+        bias: Whether it has a bias.
         dropout: Probability of a feature channel to be dropped.
         loss_cls: Config of the loss on ``(N, K)`` scores and labels.
         init_cfg: Initialisation; Xavier by default.
 
     Raises:
-        ValueError: ``num_classes``, ``pooling`` or ``pool_on`` is out of range.
+        ValueError: ``num_classes``, ``pooling``, ``pool_on`` or ``kernel_size`` is out of range.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class CAMHead(BaseModule):
         pooling: str | dict = 'gap',
         pool_on: str = 'cam',
         with_background: bool = False,
+        kernel_size: int = 1,
+        bias: bool = False,
         dropout: float = 0.5,
         loss_cls: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
@@ -70,12 +74,20 @@ class CAMHead(BaseModule):
             )
         if pool_on not in ('cam', 'features'):
             raise ValueError(f"CAMHead: pool_on must be 'cam' or 'features', got {pool_on!r}.")
+        if kernel_size < 1 or kernel_size % 2 == 0 or (kernel_size > 1 and pool_on == 'features'):
+            raise ValueError(
+                "CAMHead: kernel_size must be odd, and 1 with pool_on='features', got "
+                f'{kernel_size}.'
+            )
         self.num_classes = num_classes
         self.in_index = in_index
         self.pool_on = pool_on
         self.with_background = with_background
         self.dropout = nn.Dropout2d(dropout) if dropout else nn.Identity()
-        self.conv_cam = nn.Conv2d(in_channels, num_classes - 1 + with_background, 1, bias=False)
+        channels = num_classes - 1 + with_background
+        self.conv_cam = nn.Conv2d(
+            in_channels, channels, kernel_size, padding=kernel_size // 2, bias=bias
+        )
         self.pooling = POOLINGS[pooling] if isinstance(pooling, str) else MODELS.build(pooling)
         self.loss_cls = MODELS.build(loss_cls or dict(type='MultiLabelSoftMarginLoss'))
 

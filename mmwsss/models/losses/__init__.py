@@ -15,6 +15,10 @@ from .auto_encoder_loss import (
     similarity_loss,
 )
 from .balanced_cross_entropy_loss import BalancedCrossEntropyLoss, balanced_cross_entropy
+from .contrastive_class_token_loss import (
+    ContrastiveClassTokenLoss,
+    contrastive_class_token_loss,
+)
 from .dense_energy_loss import DenseEnergyLoss, dense_energy_loss
 from .equivariant_loss import (
     EquivariantCrossLoss,
@@ -53,6 +57,7 @@ __all__ = [
     'ActivationSuppressionLoss',
     'AffinityMatrixLoss',
     'BalancedCrossEntropyLoss',
+    'ContrastiveClassTokenLoss',
     'ClassTokenContrastLoss',
     'DenseEnergyLoss',
     'EquivariantCrossLoss',
@@ -72,6 +77,7 @@ __all__ = [
     'activation_suppression_loss',
     'affinity_matrix_loss',
     'balanced_cross_entropy',
+    'contrastive_class_token_loss',
     'class_token_contrast_loss',
     'dense_energy_loss',
     'equivariant_cross_loss',

@@ -10,6 +10,7 @@ from .crf_encoder_decoder import CRFEncoderDecoder
 from .crf_tta_model import CRFTTAModel
 from .grad_cam_segmentor import GradCAMSegmentor
 from .irn_boundary import IRNBoundary
+from .mctformer import MCTformer
 from .scale_max_tta_model import ScaleMaxTTAModel
 from .seam import SEAM
 from .semformer import SemFormer
@@ -29,6 +30,7 @@ __all__ = [
     'ClassAwareAutoEncoder',
     'GradCAMSegmentor',
     'IRNBoundary',
+    'MCTformer',
     'ScaleMaxTTAModel',
     'SemFormer',
     'ToCo',

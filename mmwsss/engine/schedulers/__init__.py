@@ -1,0 +1,5 @@
+"""Schedules of the learning rate."""
+
+from .epoch_cosine_lr import EpochCosineLR
+
+__all__ = ['EpochCosineLR']
