@@ -1,6 +1,7 @@
 """Transforms for images with image-level labels."""
 
 from .affinity import FuseAffinityScores, LoadAffinityLabel, LoadAffinityScores
+from .augmenting import AugmentRandomly, EraseRandomBox
 from .cropping import CropWithValidBox
 from .formatting import PackWeakInputs, install_mirrored_packing
 from .loading import ImageFileError, LoadImageChecked, LoadMaskChecked, decode_image
@@ -18,8 +19,10 @@ from .zooming import ZoomIntoPart, draw_part
 __all__ = [
     'AddSecondView',
     'AddView',
+    'AugmentRandomly',
     'BlurImage',
     'CropWithValidBox',
+    'EraseRandomBox',
     'FuseAffinityScores',
     'ImageFileError',
     'JitterColor',

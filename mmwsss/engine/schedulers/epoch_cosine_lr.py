@@ -14,9 +14,9 @@ from mmseg.registry import PARAM_SCHEDULERS
 class EpochCosineLR(LRSchedulerMixin, _ParamScheduler):
     r"""Linear warm-up and cosine as timm's trainings have them, constant within an epoch.
 
-    With :math:`t = \max(\text{epoch} - 1, 0)`, since that code sets a rate after the epoch it is
-    meant for, the rate is ``start + (lr - start) * t / warmup`` for t below ``warmup`` and ``eta_min
-    + (lr - eta_min) * (1 + cos(pi * t / epochs)) / 2`` from there on.
+    That code sets the rate of an epoch after it, so :math:`t = \max(\text{epoch} - 1, 0)` counts.
+    For t below ``warmup`` the rate is ``start + (lr - start) * t / warmup``, from there on
+    ``eta_min + (lr - eta_min) * (1 + cos(pi * t / epochs)) / 2``.
 
     Source: ``CosineLRScheduler`` of https://github.com/huggingface/pytorch-image-models
 

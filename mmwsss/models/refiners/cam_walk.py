@@ -21,11 +21,11 @@ EPS = 1e-10
 class CAMWalk(RandomWalk):
     """Random walk of normalised maps at the size of the image.
 
-    With ``bg_alpha`` (AffinityNet) a background ``(1 - max)^alpha`` walks with the maps, all
-    averaged over the pixels of a cell. The result is each map divided by the sum of the
-    largest map and the background of its pixel: a class beats the walked background where it
-    exceeds 0.5, and ``1 - max``, a background score of ``dict(alpha=1)``, *is* the walked
-    background. Without (IRN) the maps walk alone, resized to the grid, and are divided by
+    With ``bg_alpha`` (AffinityNet) a background ``(1 - max)^alpha``, with ``bg_score`` (MCTformer)
+    a constant one, walks with the maps, all averaged over the pixels of a cell. The result is each
+    map divided by the sum of the largest map and the background of its pixel: a class beats the
+    walked background where it exceeds 0.5, and ``1 - max``, a background score of
+    ``dict(alpha=1)``, *is* the walked background. Without (IRN) the maps walk alone, resized to the grid, and are divided by
     their one largest value.
 
     Source: Ahn and Kwak, CVPR 2018, https://arxiv.org/abs/1803.10464; Ahn et al., CVPR 2019,
@@ -33,22 +33,37 @@ class CAMWalk(RandomWalk):
 
     Args:
         stride: Pixels that a cell of the guide is wide.
-        bg_alpha: Exponent of the background score; None walks without background.
+        bg_alpha: Exponent of the background score; without it and ``bg_score`` the maps walk
+            without background.
+        bg_score: Background score of every pixel.
         **kwargs: Arguments of :class:`RandomWalk`.
 
     Raises:
-        ValueError: ``stride`` or ``bg_alpha`` is not positive.
+        ValueError: ``stride``, ``bg_alpha`` or ``bg_score`` is not positive, or both of the latter
+            are given.
     """
 
-    def __init__(self, stride: int, *, bg_alpha: float | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        stride: int,
+        *,
+        bg_alpha: float | None = None,
+        bg_score: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if stride < 1 or (bg_alpha is not None and bg_alpha <= 0):
             raise ValueError(
                 'CAMWalk: stride must be at least 1 and bg_alpha positive or None, got '
                 f'{stride} and {bg_alpha}.'
             )
+        if bg_score is not None and (bg_score <= 0 or bg_alpha is not None):
+            raise ValueError(
+                'CAMWalk: bg_score must be positive or None, and None with bg_alpha, got '
+                f'{bg_score} and {bg_alpha}.'
+            )
         self.stride = stride
-        self.bg_alpha = bg_alpha
+        self.bg_alpha, self.bg_score = bg_alpha, bg_score
 
     @property
     def guide_key(self) -> str:
@@ -79,11 +94,12 @@ class CAMWalk(RandomWalk):
         cams = cams.float().clamp(0, 1)
         if not cams.shape[1]:  # no class, nothing to walk
             return cams
-        if self.bg_alpha is None:
+        if self.bg_alpha is None and self.bg_score is None:
             cells = F.interpolate(cams, guide.shape[2:], mode='bilinear')
             walked = self._to_image(super().forward(images, cells, guide), cams)
             return walked / walked.amax(dim=(1, 2, 3), keepdim=True).clamp(min=EPS)
-        scores = torch.cat([background_score(cams, dict(alpha=self.bg_alpha)), cams], dim=1)
+        bg_score = dict(alpha=self.bg_alpha) if self.bg_score is None else self.bg_score
+        scores = torch.cat([background_score(cams, bg_score), cams], dim=1)
         # zeros for the background, too: a cell at the border is as weak as it is narrow
         cells = F.avg_pool2d(F.pad(scores, (0, margin[1], 0, margin[0])), self.stride)
         walked = self._to_image(super().forward(images, cells, guide), cams)

@@ -41,11 +41,15 @@ class ScaleMaxTTAModel(CRFTTAModel):
         long_side: Length in pixels to which the longer side of the image is brought before; None
             leaves the image as it is.
         size: Height and width to which the image is brought before, whatever its aspect ratio.
-        mirror: How image and mirror image are merged: 'mean', 'sum' or 'max'.
+        mirror: How image and mirror image are merged: 'mean', 'sum' or 'max'; None leaves the
+            mirror image out.
         over_scales: How scales are merged: 'max' or 'sum'.
         at_image_size: Whether logits are resized to the image before they are merged; otherwise
             they are merged on the grid of the first scale. Views then have the sides times the
             scale, cut to whole pixels.
+        softmax: Whether logarithms of probabilities are merged over scales, not logits; with
+            ``over_scales='max'`` the result is that of the largest probabilities.
+        align_corners: Whether corners are aligned where the image is scaled.
         **kwargs: Arguments of MMEngine's ``BaseTTAModel``.
 
     Raises:
@@ -60,9 +64,11 @@ class ScaleMaxTTAModel(CRFTTAModel):
         *,
         long_side: int | None = None,
         size: tuple[int, int] | None = None,
-        mirror: str = 'mean',
+        mirror: str | None = 'mean',
         over_scales: str = 'max',
         at_image_size: bool = False,
+        softmax: bool = False,
+        align_corners: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(module, **kwargs)
@@ -76,15 +82,16 @@ class ScaleMaxTTAModel(CRFTTAModel):
                 'ScaleMaxTTAModel: size must be a positive height and width, without long_side, '
                 f'got {size} and {long_side}.'
             )
-        if mirror not in MERGES or over_scales not in ('max', 'sum'):
+        if mirror not in (*MERGES, None) or over_scales not in ('max', 'sum'):
             raise ValueError(
-                "ScaleMaxTTAModel: mirror must be 'mean', 'sum' or 'max' and over_scales 'max' or "
-                f"'sum', got {mirror!r} and {over_scales!r}."
+                "ScaleMaxTTAModel: mirror must be 'mean', 'sum', 'max' or None and over_scales "
+                f"'max' or 'sum', got {mirror!r} and {over_scales!r}."
             )
         self.scales = tuple(scales)
         self.long_side, self.size = long_side, size
-        self.mirror, self.over_scales = MERGES[mirror], MERGES[over_scales]
+        self.mirror, self.over_scales = MERGES.get(mirror), MERGES[over_scales]
         self.at_image_size = at_image_size
+        self.softmax, self.align_corners = softmax, align_corners
 
     def merged_logits(self, inputs: Tensor) -> Tensor:
         """Return the merged logits.
@@ -102,25 +109,34 @@ class ScaleMaxTTAModel(CRFTTAModel):
             inputs = _resize(inputs, self.size)
         merged = None
         for scale in self.scales:
-            x = self._scaled(inputs, scale)
-            logits, mirrored = self.module.decode(torch.cat([x, x.flip(3)])).float().chunk(2)
-            if size is not None:
-                logits, mirrored = _resize(logits, size), _resize(mirrored, size)
-            logits = self.mirror(logits, mirrored.flip(3))
+            logits = self._scale_logits(self._scaled(inputs, scale), size)
+            if self.softmax:
+                logits = logits.log_softmax(dim=1)
             if merged is None:
                 merged = logits
             else:
                 merged = self.over_scales(merged, _resize(logits, merged.shape[2:]))
         return merged
 
+    def _scale_logits(self, x: Tensor, size: torch.Size | None) -> Tensor:
+        """Return the logits of the images of a scale, of both sides, resized if asked for."""
+        if self.mirror is None:
+            logits = self.module.decode(x).float()
+            return logits if size is None else _resize(logits, size)
+        logits, mirrored = self.module.decode(torch.cat([x, x.flip(3)])).float().chunk(2)
+        if size is not None:
+            logits, mirrored = _resize(logits, size), _resize(mirrored, size)
+        return self.mirror(logits, mirrored.flip(3))
+
     def _scaled(self, inputs: Tensor, scale: float) -> Tensor:
         """Return the images at a scale."""
         if scale == 1:
             return inputs
         if self.at_image_size or min(inputs.shape[2:]) * scale < 1:
-            return _resize(inputs, [max(int(side * scale), 1) for side in inputs.shape[2:]])
+            sides = [max(int(side * scale), 1) for side in inputs.shape[2:]]
+            return _resize(inputs, sides, align_corners=self.align_corners)
         # by the factor itself, not by the ratio of the sizes, which are cut to integers
-        return _resize(inputs, scale_factor=scale)
+        return _resize(inputs, scale_factor=scale, align_corners=self.align_corners)
 
     def test_step(self, data: Any) -> list[SegDataSample]:
         """Predict a batch of images of one size.

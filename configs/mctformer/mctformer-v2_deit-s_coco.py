@@ -1,0 +1,59 @@
+"""MCTformer V2 on DeiT-S, MS COCO 2014, with the settings of VOC, as in the published code."""
+
+_base_ = [
+    '../_base_/models/mctformer-v2_deit-s.py',
+    '../_base_/datasets/coco14_weak.py',
+    '../_base_/schedules/adamw_60e_coco.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(cam_head=dict(num_classes=81))
+train_pipeline = [
+    dict(type='LoadImageChecked'),
+    dict(type='ZoomIntoPart', size=224, scale=(0.08, 1.0), interpolation='bicubic'),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='AugmentRandomly', num_operations=2, level=9.0, level_std=0.5),
+    dict(type='EraseRandomBox', prob=0.25),
+    dict(type='PackWeakInputs'),
+]
+scales = [1.0]
+tta_pipeline = [
+    dict(type='LoadImageChecked'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='ScaleImage', scale_factor=scale) for scale in scales],
+            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
+            # after scaling, so that the mask stays as large as the image; make_cams.py drops it
+            [dict(type='LoadMaskChecked')],
+            [dict(type='PackWeakInputs')],
+        ],
+    ),
+]
+train_dataloader = dict(
+    batch_size=64,
+    dataset=dict(
+        pipeline=train_pipeline,
+        # published: all 82,783 images, those without objects, too
+        filter_cfg=dict(filter_empty_gt=False),
+    ),
+)
+# tokens and positions do not decay
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        custom_keys={
+            'backbone.class_tokens': dict(decay_mult=0.0),
+            'backbone.class_pos_embed': dict(decay_mult=0.0),
+            'backbone.pos_embed': dict(decay_mult=0.0),
+        }
+    )
+)
+test_evaluator = dict(
+    _delete_=True,
+    type='SegEvaluator',
+    metrics=[
+        dict(type='MaskMetric', iou_metrics=['mIoU']),
+        dict(type='CAMMetric'),
+        dict(type='ImageLabelMetric'),
+    ],
+)
