@@ -20,4 +20,4 @@ param_scheduler = [
 ]
 train_cfg = dict(max_iters=max_iters)
 # the background score of the best maps on train walks along
-walk = dict(bg_alpha=None, bg_score=0.39)
+walk = dict(bg_alpha=None, bg_score=0.39, pairs='inner')

@@ -248,10 +248,7 @@ def test_start_weights(tmp_path, version, side):
 def test_learning_rate_of_every_epoch(version):
     data, _ = load('schedule_init')
     cfg = public_config(version)
-    epoch, optimizer = (
-        cfg.epoch,
-        torch.optim.SGD([torch.zeros(1)], lr=cfg.optim_wrapper.optimizer.lr),
-    )
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=cfg.optim_wrapper.optimizer.lr)
     scheduler = PARAM_SCHEDULERS.build(dict(cfg.param_scheduler[0], optimizer=optimizer))
     optimizer.step()
     rates = []
@@ -267,13 +264,12 @@ def test_learning_rate_of_every_epoch(version):
 def test_what_decays(models, version):
     _, settings = load('schedule_init')
     settings, cfg = settings[version], public_config(version)
-    wrapper = build_optim_wrapper(copy.deepcopy(models[version]), cfg.optim_wrapper)
     model = copy.deepcopy(models[version])
-    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    group = wrapper.optimizer.defaults
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
+    group = optimizer.defaults
     assert list(group['betas']) == settings['betas'] and group['eps'] == settings['eps']
-    decays = {p: g['weight_decay'] for g in wrapper.param_groups for p in g['params']}
-    assert {g['lr'] for g in wrapper.param_groups} == {settings['base_lr']}
+    decays = {p: g['weight_decay'] for g in optimizer.param_groups for p in g['params']}
+    assert {g['lr'] for g in optimizer.param_groups} == {settings['base_lr']}
     names = {p: name for name, p in model.named_parameters()}
     found = {names[p]: decay for p, decay in decays.items()}
     tables = dict(cls_token='class_tokens', pos_embed_cls='class_pos_embed')

@@ -320,7 +320,7 @@ def test_wrong_arguments_are_refused(changes, message):
 
 
 def test_unknown_attention_is_refused():
-    with pytest.raises(ValueError, match=r"one of \('raw', 'class'\), got 'soft'"):
+    with pytest.raises(ValueError, match=r"one of \('raw', 'class', 'mean'\), got 'soft'"):
         build().encode(torch.zeros(1, 3, 16, 16), attention='soft')
 
 

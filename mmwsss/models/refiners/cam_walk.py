@@ -25,8 +25,8 @@ class CAMWalk(RandomWalk):
     a constant one, walks with the maps, all averaged over the pixels of a cell. The result is each
     map divided by the sum of the largest map and the background of its pixel: a class beats the
     walked background where it exceeds 0.5, and ``1 - max``, a background score of
-    ``dict(alpha=1)``, *is* the walked background. Without (IRN) the maps walk alone, resized to the grid, and are divided by
-    their one largest value.
+    ``dict(alpha=1)``, *is* the walked background. Without (IRN) the maps walk alone, resized to the
+    grid, and are divided by their one largest value.
 
     Source: Ahn and Kwak, CVPR 2018, https://arxiv.org/abs/1803.10464; Ahn et al., CVPR 2019,
     https://arxiv.org/abs/1904.05044; what each does with the walk's result is in its code.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mmwsss.ops import feature_affinity, path_maximum, random_walk
 
 Affinity = Literal['features', 'boundary']
-Pairs = Literal['all', 'published']
+Pairs = Literal['all', 'published', 'inner']
 
 
 @MODELS.register_module()
@@ -33,12 +33,13 @@ class RandomWalk(nn.Module):
         affinity: What :meth:`forward` gets as guide, ``'features'`` or ``'boundary'``.
         pairs: ``'all'``, or ``'published'`` for the pairs of AffinityNet's published code:
             only those of cells with a partner in every direction, which leaves some cells at
-            the border alone, and a smaller radius on maps below 11 cells.
+            the border alone, and a smaller radius on maps below 11 cells. ``'inner'`` has the
+            same pairs with the radius as it is, as in MCTformer's code.
         radius: Of the disc of partners, in cells.
 
     Raises:
-        ValueError: an argument is out of range, or ``pairs='published'`` comes with
-            ``affinity='boundary'``, whose published walk has all pairs.
+        ValueError: an argument is out of range, or other pairs than all come with
+            ``affinity='boundary'``, whose published walk has all.
     """
 
     def __init__(
@@ -61,9 +62,9 @@ class RandomWalk(nn.Module):
                 f'RandomWalk: affinity must be one of {get_args(Affinity)} and pairs one of '
                 f'{get_args(Pairs)}, got {affinity!r} and {pairs!r}.'
             )
-        if affinity == 'boundary' and pairs == 'published':
+        if affinity == 'boundary' and pairs != 'all':
             raise ValueError(
-                "RandomWalk: pairs='published' is AffinityNet's list; the published walk along "
+                f"RandomWalk: pairs={pairs!r} is AffinityNet's list; the published walk along "
                 "boundaries has all pairs, so leave pairs at 'all'."
             )
         self.beta = beta
@@ -107,8 +108,9 @@ class RandomWalk(nn.Module):
             cams = cams * (1 - guide)
         if self.pairs == 'published':
             radius = min(radius, (min(cams.shape[2:]) - 1) // 2)
-            if radius < 2:  # no pairs at all
-                return cams.clone()
+        height, width = cams.shape[2:]
+        if self.pairs != 'all' and (radius < 2 or height < radius or width < 2 * radius - 1):
+            return cams.clone()  # no pairs at all
         return random_walk(
             cams,
             self._affinities(guide, radius),
