@@ -13,7 +13,7 @@ from tests.test_configs import SIZE, samples, shrink
 
 pytestmark = pytest.mark.stack
 PAGE = (ROOT / 'docs/ablations.md').read_text(encoding='utf-8')
-METHODS = ('SEAM', 'AFA', 'ToCo', 'APC')
+METHODS = ('SEAM', 'AFA', 'ToCo', 'MCTformer', 'APC')
 TABLE_ROW = re.compile(r'^\|[^|]*\| (`configs/[^|]*) \|', re.MULTILINE)
 
 

@@ -73,6 +73,7 @@ tools/model_converters/mit2mmwsss.py          IN out.pth
 tools/model_converters/resnet38_mxnet2mmwsss.py IN out.pth
 tools/model_converters/seam2mmwsss.py         IN out.pth
 tools/model_converters/semformer2mmwsss.py    IN out.pth --part caae
+tools/model_converters/mctformer2mmwsss.py    IN out.pth
 tools/model_converters/toco2mmwsss.py         IN out.pth
 tools/model_converters/vit2mmwsss.py          IN out.pth
 tools/analysis_tools/browse_cams.py           --images IN --cams maps --classes dog --out out.html

@@ -30,6 +30,7 @@ MASKS = [
     'segformer_pseudo/segformer_mit-b1_voc',
     'semformer/semformer_deit-tiny_emblems',
     'supervised/fcn_r38-tiny_emblems',
+    'mctformer/mctformer-plus_deit-tiny_emblems',
     'toco/toco_vit-tiny_emblems',
 ]
 # what these predict is no segmentation

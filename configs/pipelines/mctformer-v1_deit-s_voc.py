@@ -1,0 +1,6 @@
+"""MCTformer V1 on PASCAL VOC 2012; the stages behind the maps are those of V2, as none are published."""
+
+_base_ = './mctformer-v2_deit-s_voc.py'
+
+title = 'MCTformer V1, DeiT-S, PASCAL VOC 2012'
+stages = dict(mctformer=dict(config='configs/mctformer/mctformer-v1_deit-s_voc.py'))
