@@ -1,4 +1,4 @@
-"""MCTformer V1 on PASCAL VOC 2012; the stages behind the maps are those of V2, as none are published."""
+"""MCTformer V1 on PASCAL VOC 2012; what follows the maps is that of V2, as none is published."""
 
 _base_ = './mctformer-v2_deit-s_voc.py'
 

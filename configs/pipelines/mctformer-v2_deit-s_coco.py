@@ -1,13 +1,11 @@
 """MCTformer V2 on MS COCO 2014; what follows the maps is unpublished and that of SEAM here."""
 
-_base_ = './mctformer-v2_deit-s_voc.py'
-
 title = 'MCTformer V2, DeiT-S, MS COCO 2014'
 data_root = 'data/coco2014'
 classes = 'coco'
+seed = 0
 masks = f'{data_root}/SegmentationClass'
 splits = dict(
-    _delete_=True,
     train=dict(
         split='instances_train2014',
         images=f'{data_root}/train2014',
@@ -17,11 +15,50 @@ splits = dict(
     ),
     val=dict(split='instances_val2014', images=f'{data_root}/val2014', masks=f'{masks}/val2014'),
 )
+both = ['train', 'val']
 stages = dict(
-    mctformer=dict(config='configs/mctformer/mctformer-v2_deit-s_coco.py'),
-    # there is no plain classifier on COCO
-    classifier=dict(config='configs/seam/seam_r38_coco.py', title='SEAM on ResNet38d'),
-    affinity=dict(config='configs/affinitynet/affinitynet_r38_coco.py'),
-    segmentation=dict(config='configs/deeplab_pseudo/deeplabv1_r38_coco.py'),
-    test=dict(title='DeepLabV1, six scales, dense CRF'),
+    mctformer=dict(
+        type='Train', title='MCTformer', config='configs/mctformer/mctformer-v2_deit-s_coco.py'
+    ),
+    mctformer_maps=dict(type='MakeCAMs', title='maps of MCTformer', model='mctformer', splits=both),
+    labels=dict(
+        type='MakeAffinityLabels',
+        title='affinity labels',
+        cams='mctformer_maps',
+        style='psa',
+        background=[1, 12],
+    ),
+    affinity=dict(
+        type='Train',
+        title='AffinityNet',
+        config='configs/affinitynet/affinitynet_r38_coco.py',
+        labels='labels',
+    ),
+    walks=dict(
+        type='MakeWalks',
+        title='random walks',
+        model='affinity',
+        cams='mctformer_maps',
+        splits=both,
+    ),
+    masks=dict(
+        type='MakePseudoMasks',
+        title='pseudo masks',
+        cams='walks',
+        splits=both,
+        bg_score=0.5,
+    ),
+    segmentation=dict(
+        type='Train',
+        title='DeepLabV1 on the pseudo masks',
+        config='configs/deeplab_pseudo/deeplabv1_r38_coco.py',
+        masks='masks',
+    ),
+    test=dict(
+        type='Test',
+        title='DeepLabV1, six scales, dense CRF',
+        model='segmentation',
+        splits=['val'],
+        tta=True,
+    ),
 )
