@@ -48,11 +48,8 @@ PROMISED = {
     'apc/apc_vit-b_hard_voc.py',
     'apc/vit-pcm_vit-b_voc.py',
     'apc/vit-pcm_vit-b_coco.py',
-    *(
-        f'mctformer/mctformer-{v}_deit-s_{d}.py'
-        for v in ('v1', 'v2', 'plus')
-        for d in ('voc', 'coco')
-    ),
+    *(f'mctformer/mctformer-{v}_deit-s_voc.py' for v in ('v1', 'v2', 'plus')),
+    *(f'mctformer/mctformer-{v}_deit-s_coco.py' for v in ('v1', 'v2', 'plus')),
     'deeplab_pseudo/deeplabv1-3x3_r38_voc.py',
     'affinitynet/affinitynet_r38_5e_voc.py',
     'toco/toco_vit-b_voc.py',

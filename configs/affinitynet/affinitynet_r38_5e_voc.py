@@ -4,6 +4,14 @@ _base_ = ['./affinitynet_r38_voc.py']
 
 # 5 epochs of the 10,582 images in batches of 8
 max_iters = 6610
+model = dict(
+    # the classifier of configs/cam/cam_r38_voc.py, in the place of the one that was published
+    backbone=dict(
+        init_cfg=dict(
+            type='Pretrained', checkpoint='work_dirs/cam_r38_voc/iter_10576.pth', prefix='backbone.'
+        )
+    )
+)
 affinity_label_dir = 'work_dirs/mctformer-v2_deit-s_voc/affinity_labels'  # --style psa
 train_pipeline = [
     dict(type='LoadImageChecked'),

@@ -44,14 +44,13 @@ STAGES['vit-pcm_vit-b_voc'] = 'vit_pcm baseline_masks masks segmentation test'
 STAGES['apc_vit-tiny_emblems'] = f'data cam {APC.format("apc_maps par_maps ")}'
 STAGES['toco_vit-b_voc'] = STAGES['toco_vit-b_coco'] = TOCO.format('')
 STAGES['toco_vit-tiny_emblems'] = f'data cam {TOCO.format("toco_maps par_maps ")}'
-MCT = 'mctformer mctformer_maps {}labels classifier affinity walks masks segmentation test'
+MCT = 'mctformer mctformer_maps {}affinity walks masks segmentation test'
 for version in ('v1', 'v2', 'plus'):
-    STAGES[f'mctformer-{version}_deit-s_voc'] = MCT.format('')
+    STAGES[f'mctformer-{version}_deit-s_voc'] = MCT.format('labels classifier ')
 for version in ('v2', 'plus'):
-    STAGES[f'mctformer-{version}_deit-s_coco'] = MCT.format('')
-    STAGES[f'mctformer-{version}_deit-tiny_emblems'] = (
-        f'data cam cam_maps {MCT.format("par_maps ")}'
-    )
+    STAGES[f'mctformer-{version}_deit-s_coco'] = MCT.format('labels ')
+    tiny = MCT.format('par_maps labels classifier ')
+    STAGES[f'mctformer-{version}_deit-tiny_emblems'] = f'data cam cam_maps {tiny}'
 STAGES['vit-pcm_vit-tiny_emblems'] = 'data cam vit_pcm vit_pcm_maps par_maps masks'
 
 

@@ -17,7 +17,10 @@ model = dict(
     # the first convolution and all norms are frozen
     backbone=dict(
         type='ResNet38d',
-        init_cfg=dict(type='Pretrained', checkpoint='mmwsss://resnet38d'),
+        # the classifier of configs/cam/cam_r38_voc.py, in the place of the one that was published
+        init_cfg=dict(
+            type='Pretrained', checkpoint='work_dirs/cam_r38_voc/iter_10576.pth', prefix='backbone.'
+        ),
     ),
     decode_head=dict(
         type='DilatedConvHead',
