@@ -101,6 +101,29 @@ def test_averages_and_background_by_hand():
     torch.testing.assert_close(walk(None, cams, features), expected)
 
 
+def test_a_constant_background_walks_along():
+    cams, features = torch.rand(1, 2, 13, 18), torch.randn(1, 3, 2, 3)
+    walk = CAMWalk(8, bg_score=0.4, beta=2, num_steps=4)
+    planes = torch.cat([torch.full_like(cams[:, :1], 0.4), cams], dim=1)
+    cells = F.avg_pool2d(F.pad(planes, (0, 6, 0, 3)), 8)
+    walked = RandomWalk(2, 4)(None, cells, features)
+    walked = F.interpolate(walked, scale_factor=8, mode='bilinear')[..., :13, :18]
+    expected = walked[:, 1:] / (walked[:, 1:].amax(1, keepdim=True) + walked[:, :1])
+    torch.testing.assert_close(walk(None, cams, features), expected)
+
+
+@pytest.mark.parametrize('settings', [dict(bg_score=0.0), dict(bg_score=0.4, bg_alpha=6)])
+def test_wrong_constant_backgrounds(settings):
+    with pytest.raises(ValueError, match='bg_score must be positive or None, and None with'):
+        CAMWalk(8, **settings, beta=8, num_steps=8)
+
+
+@pytest.mark.parametrize('size', [(3, 12), (9, 7), (1, 1)])
+def test_inner_pairs_of_a_grid_without_any(size):
+    walk, cams = RandomWalk(8, 4, pairs='inner'), torch.rand(1, 2, *size)
+    assert torch.equal(walk(None, cams, torch.rand(1, 3, *size)), cams)
+
+
 @pytest.mark.parametrize('config', CONFIGS, ids=lambda path: path.stem)
 @pytest.mark.parametrize('size', [(33, 50), (8, 8), (1, 3)])
 def test_walks_of_the_configs(config, size):

@@ -165,15 +165,62 @@ def test_class_tokens_have_positions_of_their_own_or_none():
 
 
 @pytest.mark.parametrize('num_class_tokens', [0, 3])
-@pytest.mark.parametrize('attention', ['raw', 'class'])
+@pytest.mark.parametrize('attention', ['raw', 'class', 'mean'])
 def test_showing_attention_changes_no_output(num_class_tokens, attention):
     network = build(num_class_tokens=num_class_tokens, attention_blocks=(0, -1))
     image = torch.randn(2, 3, 12, 16)
     with torch.no_grad():
         plain, shown = network.encode(image), network.encode(image, attention=attention)
     torch.testing.assert_close(plain[:2], shown[:2])
+    if attention == 'mean':
+        size = (2, num_class_tokens + 12, 12)
+        assert [x.shape for x in shown.attentions] == [size] * 2
+        return
     rows = 12 if attention == 'raw' else num_class_tokens
     assert [x.shape for x in shown.attentions] == [(2, 2, rows, 12)] * 2
+
+
+def test_mean_attention_has_the_rows_of_all_tokens():
+    network, image = build(num_class_tokens=3, attention_blocks=(1,)), torch.randn(1, 3, 8, 12)
+    with torch.no_grad():
+        (found,) = network.encode(image, attention='mean').attentions
+        (rows,) = network.encode(image, attention='class').attentions
+    torch.testing.assert_close(found[:, :3], rows.mean(dim=1))
+    assert (found.sum(dim=2) < 1).all()  # class tokens get the rest
+
+
+def test_class_tokens_of_blocks_are_those_before_the_last_norm():
+    network, image = build(num_class_tokens=3, token_blocks=(-1, 0)), torch.randn(2, 3, 8, 12)
+    with torch.no_grad():
+        tokens = network.encode(image)
+        assert [x.shape for x in tokens.block_tokens] == [(2, 3, 8)] * 2
+        torch.testing.assert_close(network.norm(tokens.block_tokens[1]), tokens.class_tokens)
+        plain = build(num_class_tokens=3, final_norm=False)
+        assert not any('norm.' == n[:5] for n in plain.state_dict())
+        plain.load_state_dict(network.state_dict())
+        torch.testing.assert_close(plain.encode(image).class_tokens, tokens.block_tokens[1])
+
+
+# positions
+
+
+@pytest.mark.parametrize(('size', 'shifted'), [
+    ((16, 16), False), ((19, 19), False), ((16, 18), True), ((8, 16), True), ((32, 32), True)
+])  # fmt: skip
+def test_shift_of_positions_at_other_sizes(size, shifted):
+    """The table is as it is for square images alone whose patches are as many."""
+    network, plain = build(position_offset=0.1, drop_remainder=True), build(drop_remainder=True)
+    image = torch.randn(1, 3, *size)
+    with torch.no_grad():
+        assert torch.equal(network(image)[0], plain(image)[0]) != shifted
+
+
+def test_positions_of_weights_are_repeated_if_asked_for():
+    source, target = build(), build(img_size=32, position_init='nearest')
+    target.load_state_dict(source.state_dict())
+    grid = source.pos_embed.unflatten(1, (4, 4))
+    expected = grid.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+    assert torch.equal(target.pos_embed.unflatten(1, (8, 8)), expected)
 
 
 def test_raw_attention_is_that_among_patches():
@@ -311,6 +358,9 @@ def test_weights_are_loaded_by_init_cfg(tmp_path):
         (dict(img_size=(16, 18)), r'multiple of patch_size=4, got \(16, 18\)'),
         (dict(out_indices=(3,)), r'out_indices must lie in -3 to 2, got \(3,\)'),
         (dict(attention_blocks=(-4,)), r'attention_blocks must lie in -3 to 2, got \(-4,\)'),
+        (dict(token_blocks=(3,)), r'token_blocks must lie in -3 to 2, got \(3,\)'),
+        (dict(position_init='area'), "must be 'bicubic' or 'nearest' and position_offset"),
+        (dict(position_offset=1.0), r"position_offset lie in 0 to below 1, got 'bicubic' and 1.0"),
         (dict(frozen_blocks=4), 'frozen_blocks must lie in 0 to 3, got 4'),
     ],
 )

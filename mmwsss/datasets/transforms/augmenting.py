@@ -51,7 +51,8 @@ OPERATIONS: dict[str, Callable[[_Picture, float], _Picture]] = dict(
     rotate=lambda image, share: image.rotate(
         _signed(30 * share), resample=PILImage.Resampling.BICUBIC, fillcolor=FILL
     ),
-    posterize=lambda image, share: ImageOps.posterize(image, 4 - int(4 * share)),
+    # PIL knows no image of 0 bits, which is black
+    posterize=lambda image, share: ImageOps.posterize(image, max(4 - int(4 * share), 1)),
     solarize=lambda image, share: ImageOps.solarize(image, 256 - int(256 * share)),
     solarize_add=_add_to_dark,
     color=_enhance(ImageEnhance.Color),

@@ -222,7 +222,7 @@ class TokenViT(BaseModule):
             )
             for r in rates
         )
-        self.norm = build_norm_layer(norm_cfg, embed_dims)[1] if final_norm else nn.Identity()
+        self.norm = build_norm_layer(norm_cfg, embed_dims)[1] if final_norm else None
         self._freeze(frozen_blocks, frozen_positions)
 
     def _freeze(self, num_blocks: int, positions: bool) -> None:
@@ -268,7 +268,7 @@ class TokenViT(BaseModule):
             if wanted is not None and table is not None and table.ndim == 3 and len(table[0]) == 1:
                 repeated = table.expand(-1, self.num_class_tokens, -1)
                 state_dict = {**state_dict, prefix + name: repeated}
-        if isinstance(self.norm, nn.Identity):
+        if self.norm is None:
             unread = f'{prefix}norm.'
             state_dict = {k: x for k, x in state_dict.items() if not k.startswith(unread)}
         name = f'{prefix}pos_embed'
@@ -341,7 +341,7 @@ class TokenViT(BaseModule):
                 attentions.append(shown)
             if i in self.token_blocks:
                 block_tokens.append(x[:, : self.num_class_tokens])
-            if i == last:
+            if i == last and self.norm is not None:
                 x = self.norm(x)
             if i in self.out_indices:
                 patches = x[:, self.num_class_tokens :]
