@@ -39,9 +39,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Measure a training step of MCTformer (forward pass, losses, backward pass) as '
         'this package computes it and in the plain form of the published code: every attention '
-        'matrix held, the contrast block by block, and ranks by a sum over sorted scores. Weights '
-        'and images are random; both give the same losses, and the tool returns 1 if they do not. '
-        'Times are the best of several turns; memory is what one step needs at most above '
+        'matrix held, maps made of them although no loss reads them, the contrast block by block. '
+        'Weights and images are random; both give the same losses, and the tool returns 1 if they '
+        'do not. Times are the best of several turns; memory is what one step needs at most above '
         'weights, gradients and batch.'
     )
     parser.add_argument(
@@ -80,9 +80,9 @@ def make_model(args: argparse.Namespace) -> MCTformer:
     return build_model(cfg, argparse.Namespace(**settings))
 
 
-def plain_encoder(model: MCTformer, x: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Return the class tokens after each block, and the map of the patch tokens."""
-    network, number, kept = model.backbone, model.backbone.num_class_tokens, []
+def plain_encoder(model: MCTformer, x: Tensor) -> tuple[list[Tensor], Tensor, list[Tensor]]:
+    """Return class tokens after each block, the map of the patch tokens, and attentions."""
+    network, number, kept, attentions = model.backbone, model.backbone.num_class_tokens, [], []
     x, grid = network._embed(x)
     for block in network.layers:
         layer, tokens = block.attn, block.norm1(x)
@@ -93,7 +93,16 @@ def plain_encoder(model: MCTformer, x: Tensor) -> tuple[list[Tensor], Tensor]:
         x = x + block.drop_path(out)
         x = x + block.ffn(block.norm2(x))
         kept.append(x[:, :number])
-    return kept, x[:, number:].transpose(1, 2).unflatten(2, grid)
+        attentions.append(weights)
+    return kept, x[:, number:].transpose(1, 2).unflatten(2, grid), attentions
+
+
+def plain_maps(model: MCTformer, attentions: list[Tensor], cam: Tensor | None) -> Tensor:
+    """Return the maps, which the published forward pass makes in training, too."""
+    mean = torch.stack(attentions).mean(dim=2)  # blocks, N, K + L, K + L
+    number = model.backbone.num_class_tokens
+    relation = mean[-model.attention_blocks :].sum(dim=0)[:, :number, number:]
+    return relation if cam is None else relation * cam.detach().flatten(2).relu()
 
 
 def plain_contrast(tokens: Sequence[Tensor], labels: Tensor) -> Tensor:
@@ -110,10 +119,10 @@ def plain_contrast(tokens: Sequence[Tensor], labels: Tensor) -> Tensor:
 def plain_losses(model: MCTformer, inputs: Tensor, data_samples: list[SegDataSample]) -> dict:
     """Return the losses of a batch."""
     labels = torch.stack([sample.gt_score for sample in data_samples]).to(inputs)
-    tokens, patches = plain_encoder(model, inputs)
+    tokens, patches, attentions = plain_encoder(model, inputs)
     soft_margin = F.multilabel_soft_margin_loss
     losses = dict(loss_cls=soft_margin(tokens[-1].mean(dim=2), labels))
-    head = model.patch_head
+    head, scores = model.patch_head, None
     if head is not None:
         scores = head.conv_cam(patches).flatten(2)
         decay = getattr(head.pooling, 'decay', 1.0)
@@ -121,6 +130,7 @@ def plain_losses(model: MCTformer, inputs: Tensor, data_samples: list[SegDataSam
         ordered = scores.sort(dim=2, descending=True).values
         pooled = (ordered * weights).sum(dim=2) / weights.sum()
         losses['loss_patch'] = soft_margin(pooled, labels)
+    plain_maps(model, attentions, scores)
     if model.loss_contrast is not None:
         losses['loss_contrast'] = plain_contrast(tokens, labels)
     return losses
