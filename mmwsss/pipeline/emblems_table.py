@@ -50,6 +50,8 @@ SIZES = dict(
             'seam': 'seam_r38-tiny_emblems',
             'afa': 'afa_mit-tiny_emblems',
             'toco': 'toco_vit-tiny_emblems',
+            'mctformer-v2': 'mctformer-v2_deit-tiny_emblems',
+            'mctformer-plus': 'mctformer-plus_deit-tiny_emblems',
             'semformer': 'semformer_deit-tiny_emblems',
             'vit-pcm': 'vit-pcm_vit-tiny_emblems',
             'apc': 'apc_vit-tiny_emblems',
@@ -113,6 +115,8 @@ ROWS = (
     Row('SemFormer', 'semformer', 'semformer_maps'),
     Row('ViT-PCM', 'vit-pcm', 'vit_pcm_maps'),
     Row('ToCo', 'toco', 'toco_maps', final='test_crf'),
+    Row('MCTformer V2', 'mctformer-v2', 'mctformer_maps'),
+    Row('MCTformer+', 'mctformer-plus', 'mctformer_maps'),
     Row('APC', 'apc', 'apc_maps', final='test_crf'),
 )
 COLUMNS = (

@@ -24,6 +24,7 @@ model = dict(
         drop_path_rate=0.1,
         final_norm=False,
         drop_remainder=True,
+        position_offset=0.0,
     ),
     cam_head=dict(type='TokenScoreHead', num_classes=7),
     patch_head=dict(
@@ -35,6 +36,7 @@ model = dict(
         dropout=0.0,
         init_cfg=dict(type='Kaiming', layer='Conv2d', a=5**0.5, distribution='uniform'),
     ),
+    shared_token=False,
     # paper: the last 12 of 12
     attention_blocks=3,
     attention_reduce='mean',

@@ -181,20 +181,9 @@ class TokenViT(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg or dict(type='TruncNormal', layer='Linear', std=0.02, bias=0))
-        if embed_dims % num_heads:
-            raise ValueError(
-                f'TokenViT: num_heads={num_heads} must divide embed_dims={embed_dims}.'
-            )
         height, width = to_2tuple(img_size)
-        if height % patch_size or width % patch_size:
-            raise ValueError(
-                f'TokenViT: img_size must be a multiple of patch_size={patch_size}, got {img_size}.'
-            )
-        if position_init not in ('bicubic', 'nearest') or not 0 <= position_offset < 1:
-            raise ValueError(
-                "TokenViT: position_init must be 'bicubic' or 'nearest' and position_offset lie in "
-                f'0 to below 1, got {position_init!r} and {position_offset}.'
-            )
+        self._check(embed_dims, num_heads, patch_size, (height, width))
+        self._check_positions(position_init, position_offset)
         norm_cfg = norm_cfg or dict(type='LN', eps=1e-6)
         self.position_init, self.position_offset = position_init, position_offset
         self.embed_dims, self.num_class_tokens, self.with_cp = embed_dims, num_class_tokens, with_cp
@@ -224,6 +213,27 @@ class TokenViT(BaseModule):
         )
         self.norm = build_norm_layer(norm_cfg, embed_dims)[1] if final_norm else None
         self._freeze(frozen_blocks, frozen_positions)
+
+    @staticmethod
+    def _check(
+        embed_dims: int, num_heads: int, patch_size: int, img_size: tuple[int, int]
+    ) -> None:
+        if embed_dims % num_heads:
+            raise ValueError(
+                f'TokenViT: num_heads={num_heads} must divide embed_dims={embed_dims}.'
+            )
+        if img_size[0] % patch_size or img_size[1] % patch_size:
+            raise ValueError(
+                f'TokenViT: img_size must be a multiple of patch_size={patch_size}, got {img_size}.'
+            )
+
+    @staticmethod
+    def _check_positions(init: str, offset: float) -> None:
+        if init not in ('bicubic', 'nearest') or not 0 <= offset < 1:
+            raise ValueError(
+                "TokenViT: position_init must be 'bicubic' or 'nearest' and position_offset lie in "
+                f'0 to below 1, got {init!r} and {offset}.'
+            )
 
     def _freeze(self, num_blocks: int, positions: bool) -> None:
         """Freeze the first blocks with all that lies before them, and the positions."""
