@@ -85,3 +85,10 @@ def test_modules_weigh_the_functions():
 def test_ratio_is_checked(kind, ratio):
     with pytest.raises(ValueError, match=r'keep_ratio must lie in \(0, 1\]'):
         kind(keep_ratio=ratio)
+
+
+def test_modules_take_inputs_by_name():
+    cam, other, valid = torch.rand(1, 2, 3, 3), torch.rand(1, 2, 3, 3), torch.ones(1, 1, 3, 3)
+    valid[..., 0] = 0
+    found = EquivariantLoss(2.0)(cam, other, valid=valid)
+    torch.testing.assert_close(found, 2 * equivariant_loss(cam, other, valid))

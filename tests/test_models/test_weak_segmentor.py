@@ -1,11 +1,13 @@
 """The baseline segmentor, SEAM and the test-time augmentation on tiny networks."""
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from mmengine.structures import PixelData
+from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
@@ -272,6 +274,29 @@ def test_sliding_window_of_the_whole_image_is_the_whole_image():
         got = slide(inputs, samples, mode='predict')[0]
     torch.testing.assert_close(got.cams.data, expected.cams.data)
     torch.testing.assert_close(got.pred_score, expected.pred_score)
+
+
+def test_windows_are_merged_as_mmseg_does():
+    window = dict(mode='slide', crop_size=(24, 24), stride=(7, 9))
+    model = build(WEAK, test_cfg=window).eval()
+    inputs, samples = batch()
+    seen = []
+
+    def encode_decode(crop, metas):
+        maps, scores = model._input_maps(crop, None)
+        seen.append(scores)
+        # image scores as constant planes, whose mean over the pixels is that of the windows
+        return torch.cat([maps, scores[..., None, None].expand(-1, -1, *crop.shape[2:])], dim=1)
+
+    stub = SimpleNamespace(test_cfg=model.test_cfg, out_channels=6, encode_decode=encode_decode)
+    with torch.no_grad():
+        expected = EncoderDecoder.slide_inference(stub, inputs, [{}])
+        maps, scores = model._slide(inputs, None)
+        some = model._slide(inputs, torch.tensor([2]))[0]
+    assert len(seen) == 9
+    torch.testing.assert_close(maps, expected[:, :3])
+    torch.testing.assert_close(some, maps[:, 2:])
+    torch.testing.assert_close(scores, expected[:, 3:].mean(dim=(2, 3)))
 
 
 def test_decoder_output():

@@ -58,10 +58,11 @@ def test_pairs_of_a_model_are_those_of_its_training():
     assert 0 < pairs.affinity.min() and pairs.affinity.max() < 1
 
 
-def test_other_methods_are_refused(tmp_path):
+def test_other_methods_are_refused(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(CONFIG.parents[2] / 'tools/analysis_tools')
     weights = tmp_path / 'x.pth'
-    torch.save({}, weights)
     config = CONFIG.parents[1] / 'seam/seam_r38-tiny_emblems.py'
+    torch.save(MODELS.build(Config.fromfile(config).model).state_dict(), weights)
     args = tool.make_parser().parse_args([str(config), str(weights)])
     with pytest.raises(tool.UsageError, match='SEAM is no AFA; give its config'):
         tool.main(args)

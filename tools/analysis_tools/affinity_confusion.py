@@ -136,23 +136,17 @@ def load(args: argparse.Namespace) -> tuple[nn.Module, DataLoader]:
     Raises:
         UsageError: the config is none of an AFA, or the weights do not fit.
     """
-    from mmwsss.cli.fitting import check_weights
     from mmwsss.models import AFA
 
-    from mmengine.registry import init_default_scope
-    from mmengine.runner import CheckpointLoader, Runner, load_checkpoint
-    from mmseg.registry import MODELS
+    from draw_affinity import load_model
+    from mmengine.runner import Runner
 
     cfg = load_config(args)
     check_checkpoint(args.checkpoint)
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
-    model = MODELS.build(cfg.model)
+    model = load_model(cfg, args)
     if not isinstance(model, AFA):
         raise UsageError(f'{args.config}: {type(model).__name__} is no AFA; give its config.')
-    content = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
-    check_weights(model, content.get('state_dict', content), args.checkpoint)
-    load_checkpoint(model, args.checkpoint, map_location='cpu')
-    return model.to(args.device).eval(), Runner.build_dataloader(cfg.test_dataloader)
+    return model, Runner.build_dataloader(cfg.test_dataloader)
 
 
 def main(args: argparse.Namespace) -> None:

@@ -23,6 +23,6 @@ class WeightedLoss(nn.Module):
         self.loss_weight = loss_weight
         self.settings = settings
 
-    def forward(self, *inputs: Tensor | None) -> Tensor:
-        """Return the weighted loss; inputs and shapes are those of the function."""
-        return self.loss_weight * type(self).function(*inputs, **self.settings)
+    def forward(self, *inputs: Tensor | None, **named: Tensor | None) -> Tensor:
+        """Return the weighted loss; inputs, their names and shapes are those of the function."""
+        return self.loss_weight * type(self).function(*inputs, **named, **self.settings)

@@ -39,7 +39,7 @@ class CAMTTAModel(BaseTTAModel):
         if module.test_cfg.output != 'cam':
             raise ValueError(
                 'CAMTTAModel: adds up class activation maps, and the model has test_cfg.output='
-                f'{module.test_cfg.output!r}.'
+                f"{module.test_cfg.output!r}: set it to 'cam', or merge masks with CRFTTAModel."
             )
         merged: list[tuple[Tensor, Tensor]] = []
         for inputs, samples in views:
@@ -50,7 +50,7 @@ class CAMTTAModel(BaseTTAModel):
             found = module.predict_view(batch['inputs'], batch['data_samples'], classes)
             found = [(maps, scores.sigmoid()) for maps, scores in found]
             if not merged:
-                # what lies on the image already may be a part of the network's output
+                # maps that were not resized may share the memory of the network's output
                 merged = [(maps.clone(), scores) for maps, scores in found]
                 continue
             for (maps, scores), (more, further) in zip(merged, found, strict=True):

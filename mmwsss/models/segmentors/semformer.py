@@ -26,7 +26,7 @@ _resize = partial(F.interpolate, mode='bilinear', align_corners=True)
 
 
 def _build_loss(cfg: dict | None) -> nn.Module | None:
-    """Build a loss that counts."""
+    """Build a loss, unless it is left out or weighs nothing."""
     return MODELS.build(cfg) if cfg and cfg.get('loss_weight') != 0 else None
 
 

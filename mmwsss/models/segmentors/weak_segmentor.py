@@ -351,12 +351,8 @@ class WeakSegmentor(CRFPrediction, EncoderDecoder):
         Raises:
             ValueError: ``use_image_labels`` without image-level labels.
         """
-        competing = self.competing_classes(sample) > 0
-        if classes is not None:
-            cams, competing = cams[competing[classes]], competing.nonzero().flatten()
-        else:
-            competing = competing.nonzero().flatten()
-            cams = cams[competing]
+        competing = self.competing_classes(sample).nonzero().flatten()
+        cams = cams[competing if classes is None else torch.isin(classes, competing)]
         size = cams.shape[1:]
         full = cams.new_zeros(self.num_classes - 1, *size)
         full[competing] = cams
