@@ -1,11 +1,14 @@
 """MCTformer against its formulas, written out slowly, at sizes and settings of no reference."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
+from mmwsss.models import CAMTTAModel
 from mmwsss.models.segmentors.mctformer import maps_on_image
 from tests.mctformer_reference import VERSIONS, public_config, samples
 
@@ -204,3 +207,33 @@ def test_place_of_the_maps_by_its_formula(size):
             rows[x, min(below + 1, cells - 1)] += centre - below
         axes.append(rows)
     torch.testing.assert_close(found, torch.einsum('ya,xb,nkab->nkyx', *axes, maps))
+
+
+@torch.no_grad()
+def test_maps_of_all_views_by_their_formula(model):
+    """Each view is laid on its image, turned back, resized; the sum is normalised."""
+    views, scales, size = CAMTTAModel(module=copy.deepcopy(model).float()), (1.0, 0.75), (37, 45)
+    images, labels = torch.randint(256, (2, 3, *size)), LABELS[:2]
+    data, total = dict(inputs=[], data_samples=[]), 0
+    for scale in scales:
+        sides = [round(n * scale) for n in size]
+        scaled = F.interpolate(images.float(), sides, mode='nearest').byte()
+        for flip in (False, True):
+            view = scaled.flip(3) if flip else scaled
+            meta = dict(ori_shape=size, flip=flip, flip_direction='horizontal')
+            found = samples(labels)
+            for sample in found:
+                sample.set_metainfo(meta)
+            data['inputs'].append(list(view))
+            data['data_samples'].append(found)
+            x = model.data_preprocessor(dict(inputs=list(view), data_samples=None))['inputs']
+            cams = torch.stack([plain(model, image)['refined_cam'] for image in x.double()])
+            cams = maps_on_image(cams, PATCH, tuple(sides))
+            cams = cams.flip(3) if flip else cams
+            total = total + F.interpolate(cams, size, mode='bilinear')
+    lo, hi = total.amin(dim=(2, 3), keepdim=True), total.amax(dim=(2, 3), keepdim=True)
+    expected = (total - lo) / (hi - lo + 1e-8) * labels[:, :, None, None]
+    for sample, cams in zip(views.test_step(data), expected, strict=True):
+        torch.testing.assert_close(
+            sample.seg_logits.data[1:], cams, rtol=1e-3, atol=1e-4, check_dtype=False
+        )
