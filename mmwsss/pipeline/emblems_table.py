@@ -115,8 +115,9 @@ ROWS = (
     Row('SemFormer', 'semformer', 'semformer_maps'),
     Row('ViT-PCM', 'vit-pcm', 'vit_pcm_maps'),
     Row('ToCo', 'toco', 'toco_maps', final='test_crf'),
-    Row('MCTformer V2', 'mctformer-v2', 'mctformer_maps'),
-    Row('MCTformer+', 'mctformer-plus', 'mctformer_maps'),
+    # no CRF follows their walk
+    Row('MCTformer V2', 'mctformer-v2', 'mctformer_maps', crf=''),
+    Row('MCTformer+', 'mctformer-plus', 'mctformer_maps', crf=''),
     Row('APC', 'apc', 'apc_maps', final='test_crf'),
 )
 COLUMNS = (

@@ -105,7 +105,8 @@ tools/analysis_tools/benchmark_dense_crf.py   IN --device cpu --labels 2 --size 
 """
 # These take no path: numbers, names of devices and switches alone.
 NO_PATHS = (
-    *('benchmark_afa.py', 'benchmark_afa_labels.py', 'benchmark_par.py'),
+    *('benchmark_afa.py', 'benchmark_afa_labels.py', 'benchmark_mctformer.py'),
+    *('benchmark_par.py', 'benchmark_toco.py'),
     *('benchmark_random_walk.py', 'benchmark_views.py', 'make_model_zoo.py'),
 )
 ROWS = [line.split(maxsplit=1) for line in TABLE.strip().splitlines()]
