@@ -215,9 +215,7 @@ class TokenViT(BaseModule):
         self._freeze(frozen_blocks, frozen_positions)
 
     @staticmethod
-    def _check(
-        embed_dims: int, num_heads: int, patch_size: int, img_size: tuple[int, int]
-    ) -> None:
+    def _check(embed_dims: int, num_heads: int, patch_size: int, img_size: tuple[int, int]) -> None:
         if embed_dims % num_heads:
             raise ValueError(
                 f'TokenViT: num_heads={num_heads} must divide embed_dims={embed_dims}.'

@@ -9,15 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
+from budget import budget_options
+from emblems_rows import BUDGET, COLUMNS, ROWS, SIZES, put_between
 from mmengine.config import Config
 
 from mmwsss.cli.launch import run_tool
 from mmwsss.pipeline import read_pipeline
-from mmwsss.pipeline.budget import budget_options
-from mmwsss.pipeline.emblems_table import BUDGET, COLUMNS, ROWS, SIZES, put_between
 from tests.loading import ROOT, load_file
 
-TOOL = 'tools/analysis_tools/emblems_table.py'
+TOOL = 'benchmarks/emblems_table.py'
 SEAM, SEAM_VOC = 'seam_r38-tiny_emblems', 'configs/pipelines/seam_r38_voc.py'
 PAGE = 'Before.\n\n<!-- emblems table -->\nold\n<!-- end -->\n\nAfter.\n'
 # notes when it ran and with how many others, and fails where it is told to
