@@ -31,7 +31,7 @@ def test_regularised_loss_on_request():
 def test_table(monkeypatch, capsys, plain, code):
     forms = {name: lambda _, x=x: {'loss': torch.tensor(x)} for name, x in
              zip(tool.FORMS, (0.5, plain), strict=True)}  # fmt: skip
-    monkeypatch.setattr('make_forms', lambda args: forms)
+    monkeypatch.setattr(tool, 'make_forms', lambda args: forms)
     monkeypatch.setattr(
         tool, 'run_child', lambda _, task: dict(ours=2**21, plain=2**22)[task['form']]
     )

@@ -19,7 +19,7 @@ def test_yardsticks_give_the_same_labels(route, form):
 
 
 def test_table(monkeypatch, capsys):
-    monkeypatch.setattr('run_child', lambda script, task: json.dumps(task) and 2**21)
+    monkeypatch.setattr(tool, 'run_child', lambda script, task: json.dumps(task) and 2**21)
     assert tool.main([*SMALL, '--iters', '2']) == 0
     output = capsys.readouterr().out
     assert '3 crops of 32 x 48, 2 iterations, cpu' in output
