@@ -1,4 +1,4 @@
-"""Losses, each a pure function and a registered module."""
+"""Losses: each one as a pure function and as a registered module."""
 
 from .affinity_loss import (
     PairAffinityLoss,
@@ -36,6 +36,7 @@ from .semantic_guidance_loss import (
     pull_push_loss,
     pull_push_losses,
 )
+from .weighted_loss import WeightedLoss
 
 __all__ = [
     'ActivationComplementationLoss',
@@ -55,6 +56,7 @@ __all__ = [
     'PullPushLoss',
     'ReconstructionLoss',
     'SimilarityLoss',
+    'WeightedLoss',
     'activation_complementation_loss',
     'activation_suppression_loss',
     'affinity_matrix_loss',

@@ -5,20 +5,20 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from .multi_label_cross_entropy_loss import multi_label_cross_entropy
+from .weighted_loss import WeightedLoss
 
 MARGIN = 1e-4
 
 
 def similarity_loss(similarity: Tensor, labels: Tensor) -> Tensor:
-    """Binary cross-entropy that takes cosines as probabilities, no sigmoid.
+    """Binary cross-entropy that treats cosine similarities as probabilities, without a sigmoid.
 
-    ``-log(s)`` of a present class has no end at 0, where ReLU makes many cosines lie, and its
-    gradient none either. Below 1e-4 (above 1 - 1e-4 for an absent class) the loss goes on as its
-    tangent there: a class that resembles nothing still learns, with a gradient of 1e4 over the
-    number of elements.
+    After a ReLU many similarities are exactly 0, where ``-log(s)`` and its gradient are infinite.
+    Below 1e-4 (above 1 - 1e-4 for an absent class) the loss therefore continues along its
+    tangent, so these elements still learn, with a gradient of 1e4 / (number of elements).
 
     Source: Chen et al., 2022, Eqs. 2 and 12, https://arxiv.org/abs/2210.14618, and its published
     code.
@@ -40,16 +40,13 @@ def similarity_loss(similarity: Tensor, labels: Tensor) -> Tensor:
 
 
 @MODELS.register_module()
-class SimilarityLoss(nn.Module):
+class SimilarityLoss(WeightedLoss):
     """Registered :func:`similarity_loss`.
 
-    Args:
-        loss_weight: Factor on the loss.
+    Example:
+        >>> SimilarityLoss(2.0)(torch.tensor([[0.5]]), torch.ones(1, 1))
+        tensor(1.3863)
     """
-
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
 
     def forward(self, similarity: Tensor, labels: Tensor) -> Tensor:
         """Return the weighted loss; shapes as in :func:`similarity_loss`."""
@@ -57,22 +54,15 @@ class SimilarityLoss(nn.Module):
 
 
 @MODELS.register_module()
-class ReconstructionLoss(nn.Module):
+class ReconstructionLoss(WeightedLoss):
     """Mean squared error of a reconstruction, over all pixels.
 
     Source: Chen et al., 2022, Eq. 4, https://arxiv.org/abs/2210.14618
-
-    Args:
-        loss_weight: Factor on the loss.
 
     Example:
         >>> ReconstructionLoss(2.0)(torch.zeros(1, 3, 2, 2), torch.ones(1, 3, 2, 2)).item()
         2.0
     """
-
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
 
     def forward(self, reconstruction: Tensor, images: Tensor) -> Tensor:
         """Return the weighted loss, a scalar.
