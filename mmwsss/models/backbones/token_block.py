@@ -1,4 +1,4 @@
-"""Transformer block of ViT whose attention can be shown."""
+"""Transformer block of ViT that can return its attention."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ SHOWN = ('raw', 'class')
 class TokenAttention(nn.Module):
     """Multi-head self-attention of class tokens and patch tokens.
 
-    Where nothing is to be shown, and for the rows of the class tokens, PyTorch's fused kernel
-    computes the output and no matrix of all pairs is held. Where the raw attention is shown the
-    output is made from it, so that nothing is computed twice.
+    Unless the raw attention is requested, PyTorch's fused kernel computes the output without
+    storing the full attention matrix.
 
     Args:
-        embed_dims: Channels of a token.
-        num_heads: Heads; their number divides the channels.
+        embed_dims: Channels of a token, a multiple of ``num_heads``.
     """
 
     def __init__(self, embed_dims: int, num_heads: int) -> None:
@@ -33,12 +31,12 @@ class TokenAttention(nn.Module):
     def forward(
         self, x: Tensor, show: str | None = None, *, num_class_tokens: int = 0
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the attended tokens and what is to be shown.
+        """Return the attended tokens and, on request, the attention.
 
         Args:
-            show: ``raw`` for the attention among patches before scaling and softmax, ``class``
-                for what each class token pays to each patch, after the softmax over all tokens.
-            num_class_tokens: T, how many tokens in front are no patches.
+            show: ``raw`` returns the attention between patches before scaling and softmax,
+                ``class`` that from class tokens to patches after the softmax over all tokens.
+            num_class_tokens: Number T of class tokens in front of the patch tokens.
 
         Shapes:
             x: ``(N, T + L, C)`` float, normalised.
@@ -60,13 +58,9 @@ class TokenAttention(nn.Module):
 
 
 class LayerScale(nn.Module):
-    """Learned factor of each channel of what a block adds.
+    """Learned factor per channel of a residual branch, initialised to ``value``.
 
     Source: Touvron et al., ICCV 2021, https://arxiv.org/abs/2103.17239
-
-    Args:
-        channels: Channels of a token.
-        value: First value of the factors.
     """
 
     def __init__(self, channels: int, value: float) -> None:
@@ -79,18 +73,15 @@ class LayerScale(nn.Module):
 
 
 class TokenBlock(nn.Module):
-    """Block of ViT: attention and feed-forward network, each behind its norm and with a shortcut.
+    """Block of ViT: attention and feed-forward network, each with a preceding norm and a shortcut.
 
     Source: Dosovitskiy et al., ICLR 2021, https://arxiv.org/abs/2010.11929
 
     Args:
         embed_dims: Channels of a token.
-        num_heads: Heads of the attention.
-        mlp_ratio: Hidden channels of the feed-forward network over those of a token.
-        drop_path: Probability that an image takes the shortcut alone.
-        layer_scale: First value of the learned factors of what attention and feed-forward
-            network add, None for no factors.
-        norm_cfg: Config of the norms.
+        mlp_ratio: Ratio of the hidden channels of the feed-forward network to ``embed_dims``.
+        drop_path: Stochastic depth rate.
+        layer_scale: Initial value of :class:`LayerScale`; None disables it.
     """
 
     def __init__(
@@ -122,7 +113,7 @@ class TokenBlock(nn.Module):
     def forward(
         self, x: Tensor, show: str | None = None, *, num_class_tokens: int = 0
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the tokens and what is shown, as :meth:`TokenAttention.forward` does."""
+        """Return the tokens and the attention; see :meth:`TokenAttention.forward`."""
         out, attention = self.attn(self.norm1(x), show, num_class_tokens=num_class_tokens)
         x = x + self.drop_path(self.ls1(out))
         return x + self.ls2(self.ffn(self.norm2(x))), attention

@@ -21,11 +21,11 @@ from .token_block import SHOWN, TokenBlock
 
 
 class Tokens(NamedTuple):
-    """What :meth:`TokenViT.encode` returns."""
+    """Result of :meth:`TokenViT.encode`."""
 
-    maps: tuple[Tensor, ...]  # patch tokens of each of ``out_indices``, (N, C, h, w)
+    maps: tuple[Tensor, ...]  # patch tokens of ``out_indices``, (N, C, h, w) each
     class_tokens: Tensor  # (N, T, C), after the last norm
-    attentions: list[Tensor]  # of ``attention_blocks``, in the order of the network
+    attentions: list[Tensor]  # of ``attention_blocks``, ordered by depth
 
 
 def resize_positions(positions: Tensor, size: tuple[int, int], new_size: tuple[int, int]) -> Tensor:
@@ -35,7 +35,6 @@ def resize_positions(positions: Tensor, size: tuple[int, int], new_size: tuple[i
 
     Args:
         size: Rows and columns of the grid.
-        new_size: Rows and columns that are wanted.
 
     Shapes:
         positions: ``(1, h * w, C)`` float, row by row.
@@ -55,7 +54,7 @@ def resize_positions(positions: Tensor, size: tuple[int, int], new_size: tuple[i
 def _embedding(
     embed_dims: int, patch_size: int, stem_channels: Sequence[int], stem_depth: int
 ) -> tuple[nn.Sequential, PatchEmbed]:
-    """Return the convolutions in front of the patches, none by default, and the patches."""
+    """Return the convolutional stem, possibly empty, and the patch embedding."""
     stride = 2 ** len(stem_channels)
     if patch_size % stride:
         raise ValueError(
@@ -80,49 +79,46 @@ def _embedding(
 
 @MODELS.register_module()
 class TokenViT(BaseModule):
-    """Vision Transformer (ViT, DeiT) with none, one or many class tokens in front of the patches.
+    """Vision Transformer (ViT, DeiT) with any number of class tokens.
 
-    Maps of patch tokens come in the form that MMSegmentation's heads take. The grid of positions
-    is resized to whatever image comes, and to ``img_size`` when weights of another size are
-    loaded; a single class token of the weights becomes each of those that are asked for. Sides
-    that are no multiple of the patch are padded with zeros, right and bottom.
+    Returns maps of patch tokens, the input of MMSegmentation's heads. Position embeddings are
+    resized to the size of the image, and to ``img_size`` when loading weights of another size. A
+    single class token in the weights is repeated for all class tokens of the model, or ignored if
+    the model has none. Sides that are not a multiple of the patch size are padded with zeros at
+    the right and the bottom.
 
-    Weights by name: ``mmwsss://deit-s`` and others; files of DeiT, DINO, timm and MMPretrain:
-    ``tools/model_converters/vit2mmwsss.py``. Their class token is left out where none is asked for.
+    Pretrained weights have names such as ``mmwsss://deit-s``;
+    ``tools/model_converters/vit2mmwsss.py`` converts files of DeiT, DINO, timm and MMPretrain.
 
     Sources: Dosovitskiy et al., ICLR 2021, https://arxiv.org/abs/2010.11929; Touvron et al., ICML
     2021, https://arxiv.org/abs/2012.12877
 
     Args:
         embed_dims: Channels of a token, C.
-        num_layers: Blocks.
-        num_heads: Heads of the attention.
-        mlp_ratio: Hidden channels of the feed-forward networks over C.
+        num_layers: Number of blocks.
+        mlp_ratio: Ratio of the hidden channels of the feed-forward networks to C.
         patch_size: Side of a patch in pixels.
-        img_size: Side, or (height, width), of the image to which the positions belong.
-        num_class_tokens: T.
-        stem_channels: Channels of convolutions of stride 2 in front of the patches, which learn
-            shapes from few images (Xiao et al., NeurIPS 2021, https://arxiv.org/abs/2106.14881);
-            a patch stays as large as it is.
-        stem_depth: Convolutions of each of these widths, the first of which has the stride.
-        class_positions: Whether each class token has a position of its own.
-        out_indices: Blocks whose patch tokens are returned, negative from the end. The last
-            block's go through the last norm.
-        attention_blocks: Blocks whose attention can be returned, negative from the end.
-        layer_scale: First value of learned factors of what each block adds, as DINOv2 has them;
-            None for no factors.
-        drop_path_rate: Probability of the last block to be skipped; it grows from 0 with depth.
-        frozen_blocks: How many of the first blocks never learn, with all that lies before them.
-        norm_cfg: Config of the norms.
-        with_cp: Compute the activations of a block again in the backward pass instead of keeping
-            them.
-        init_cfg: Weights to start from; linear layers have a truncated normal distribution by
+        img_size: Side, or (height, width), of the image that the position embeddings belong to.
+        num_class_tokens: Number of class tokens, T.
+        stem_channels: Channels of convolutions of stride 2 before the patch embedding, which help
+            to learn shapes from few images (Xiao et al., NeurIPS 2021,
+            https://arxiv.org/abs/2106.14881). They do not change the patch size.
+        stem_depth: Number of convolutions per entry of ``stem_channels``; the first is strided.
+        class_positions: Whether class tokens have position embeddings.
+        out_indices: Indices of the blocks whose patch tokens are returned; negative indices count
+            from the end. Tokens of the last block pass the last norm.
+        attention_blocks: Indices of the blocks whose attention can be returned.
+        layer_scale: Initial value of the layer scale of DINOv2; None disables it.
+        drop_path_rate: Stochastic depth rate of the last block; increases linearly from 0.
+        frozen_blocks: Number of blocks to freeze, together with the embeddings before them.
+        with_cp: Recompute the activations of a block in the backward pass to save memory.
+        init_cfg: Pretrained weights or initialisation; truncated normal for linear layers by
             default.
 
     Raises:
-        ValueError: there is no such block, there are not as many to freeze, the heads do not
-            divide the channels, ``img_size`` is no multiple of the patch, the patch none of the
-            stride of the stem, or the stem has no depth.
+        ValueError: a block does not exist, ``frozen_blocks`` or ``stem_depth`` is out of range,
+            ``embed_dims`` is not a multiple of ``num_heads``, ``img_size`` not of ``patch_size``,
+            or ``patch_size`` not of the stride of the stem.
     """
 
     def __init__(
@@ -162,7 +158,7 @@ class TokenViT(BaseModule):
         self.patch_size = patch_size
         self.out_indices = self._places('out_indices', out_indices, num_layers)
         self.attention_blocks = self._places('attention_blocks', attention_blocks, num_layers)
-        # what the heads on the attention ask for
+        # read by the heads on the attention
         self.attention_maps = num_heads * len(self.attention_blocks)
         self.grid = height // patch_size, width // patch_size
         self.stem, self.patch_embed = _embedding(embed_dims, patch_size, stem_channels, stem_depth)
@@ -185,7 +181,7 @@ class TokenViT(BaseModule):
         self._freeze(frozen_blocks)
 
     def _freeze(self, num_blocks: int) -> None:
-        """Let the first blocks, and all that lies before them, not learn."""
+        """Freeze the first blocks and everything before them."""
         if not 0 <= num_blocks <= len(self.layers):
             raise ValueError(
                 f'TokenViT: frozen_blocks must lie in 0 to {len(self.layers)}, got {num_blocks}.'
@@ -200,7 +196,7 @@ class TokenViT(BaseModule):
 
     @staticmethod
     def _places(name: str, indices: Sequence[int], num_layers: int) -> tuple[int, ...]:
-        """Return indices of blocks counted from the front, sorted."""
+        """Return sorted, non-negative indices of blocks."""
         wrong = [i for i in indices if not -num_layers <= i < num_layers]
         if wrong:
             raise ValueError(
@@ -210,7 +206,7 @@ class TokenViT(BaseModule):
         return tuple(sorted({i % num_layers for i in indices}))
 
     def _table(self, length: int) -> nn.Parameter | None:
-        """Return a learned table ``(1, length, C)``, or none where it would be empty."""
+        """Return a learned table ``(1, length, C)``, or None if it would be empty."""
         if not length:
             return None
         return nn.Parameter(
@@ -218,11 +214,11 @@ class TokenViT(BaseModule):
         )
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
-        """Fit weights of a square image of another size, or with a single class token."""
+        """Adapt weights of another image size (square) or with a single class token."""
         for name in ('class_tokens', 'class_pos_embed'):
             table, wanted = state_dict.get(prefix + name), getattr(self, name)
             if wanted is None and table is not None and self.class_tokens is None:
-                # pretrained weights by name have a class token
+                # pretrained weights include a class token
                 state_dict = {k: x for k, x in state_dict.items() if k != prefix + name}
             if wanted is not None and table is not None and table.ndim == 3 and len(table[0]) == 1:
                 repeated = table.expand(-1, self.num_class_tokens, -1)
@@ -237,7 +233,7 @@ class TokenViT(BaseModule):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _embed(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """Return all tokens with their positions, ``(N, T + L, C)``, and the size of the grid."""
+        """Return all embedded tokens ``(N, T + L, C)`` and the size of the grid."""
         x, grid = self.patch_embed(self.stem(x))
         x = x + resize_positions(self.pos_embed, self.grid, grid)
         if self.class_tokens is not None:
@@ -260,8 +256,8 @@ class TokenViT(BaseModule):
         """Return maps of patch tokens, class tokens and, on request, attention.
 
         Args:
-            attention: ``raw`` for that among patches, before scaling and softmax; ``class`` for
-                what each class token pays to each patch, rows of the softmax over all tokens.
+            attention: ``raw`` returns the attention between patches before scaling and softmax,
+                ``class`` that from class tokens to patches after the softmax over all tokens.
 
         Shapes:
             x: ``(N, 3, H, W)`` float.
@@ -270,7 +266,7 @@ class TokenViT(BaseModule):
                 T, L)``, L = h * w.
 
         Raises:
-            ValueError: another ``attention``.
+            ValueError: ``attention`` is unknown.
         """
         if attention not in (None, *SHOWN):
             raise ValueError(f'TokenViT: attention must be one of {SHOWN}, got {attention!r}.')
@@ -291,15 +287,15 @@ class TokenViT(BaseModule):
     def forward(
         self, x: Tensor, return_attention: bool = False
     ) -> tuple[Tensor, ...] | tuple[tuple[Tensor, ...], list[Tensor]]:
-        """Return the maps and, on request, the raw attention among patches.
+        """Return the maps and, on request, the raw attention between patches.
 
         Args:
-            return_attention: Whether to return the attention of ``attention_blocks`` besides, as
-                :class:`AttentionMiT` does.
+            return_attention: Also return the attention of ``attention_blocks``, like
+                :class:`AttentionMiT`.
 
         Shapes:
             x: ``(N, 3, H, W)`` float.
-            returns: tuple of ``(N, C, h, w)``, one an index of ``out_indices``; a list of
+            returns: tuple of ``(N, C, h, w)``, one per index in ``out_indices``; a list of
                 ``(N, heads, L, L)``.
         """
         tokens = self.encode(x, attention='raw' if return_attention else None)
