@@ -16,9 +16,7 @@ from .affinity_pairs import (
 from .cam import background_score, keep_maximum, max_norm, min_max_norm, normalize_cam
 from .cosine import clamped_cosine
 from .grad_cam import grad_cam
-from .label_routes import affinity_route_scores, cam_route_scores
 from .mean_field import label_probs, mean_field
-from .patch_labels import confident_labels, tagged_patch_scores
 from .permutohedral import PermutohedralLattice, pixel_features
 from .pixel_adaptive import (
     pixel_adaptive_mask_weights,
@@ -33,13 +31,10 @@ from .valid_boxes import resize_boxes, valid_mask
 
 __all__ = [
     'PermutohedralLattice',
-    'affinity_route_scores',
     'background_score',
     'background_stacks',
-    'cam_route_scores',
     'clamped_cosine',
     'combine_seed_labels',
-    'confident_labels',
     'feature_affinity',
     'fuse_affinity_scores',
     'grad_cam',
@@ -66,7 +61,6 @@ __all__ = [
     'resize_boxes',
     'seed_labels',
     'tagged_labels',
-    'tagged_patch_scores',
     'tagged_scores',
     'threshold_labels',
     'valid_mask',

@@ -11,11 +11,10 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from mmwsss.models import CAMTTAModel, CRFTTAModel, ScaleMaxTTAModel
-from mmwsss.models.segmentors.afa_labels import eight_bit_images
+from mmwsss.models.segmentors.afa_routes import affinity_route_scores, cam_route_scores
 from mmwsss.models.segmentors.crf_prediction import original_image
+from mmwsss.models.segmentors.online_labels import eight_bit_images
 from mmwsss.ops import (
-    affinity_route_scores,
-    cam_route_scores,
     min_max_norm,
     normalize_cam,
     pad_tags,

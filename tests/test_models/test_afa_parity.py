@@ -19,13 +19,8 @@ from torch import nn
 
 from mmwsss.models import ScaleMaxTTAModel
 from mmwsss.models.converters import published_to_afa
-from mmwsss.models.segmentors.afa_labels import (
-    Spreading,
-    eight_bit_images,
-    known_images,
-    phase_of,
-    pseudo_masks,
-)
+from mmwsss.models.segmentors.afa_labels import Spreading, phase_of, pseudo_masks
+from mmwsss.models.segmentors.online_labels import eight_bit_images, known_images
 from mmwsss.ops import min_max_norm, threshold_labels
 
 pytestmark = pytest.mark.stack

@@ -9,7 +9,7 @@ from mmengine.config import DictAction
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from mmwsss.models.segmentors.afa_labels import known_images
+from mmwsss.models.segmentors.online_labels import known_images
 from mmwsss.ops import pixel_adaptive_refine, pixel_adaptive_weights
 from tests.host_reads import NoHostReads
 from tests.tiny_apc import apc_config

@@ -181,10 +181,10 @@ def test_chunks_give_the_same_numbers(build, chunk):
 @pytest.mark.parametrize('name', sorted(NAMES))
 @pytest.mark.parametrize('value', ['None', 'weight'])
 def test_losses_can_be_left_out(build, name, value):
-    option = f'losses.{name}=None' if value == 'None' else f'losses.{name}.loss_weight=0'
+    option = f'{name}=None' if value == 'None' else f'{name}.loss_weight=0'
     model = build(option)
     whole, found = build()(*batch(), mode='loss'), model(*batch(), mode='loss')
-    assert set(found) == NAMES - {name} and name not in model.losses
+    assert set(found) == NAMES - {name} and getattr(model, name) is None
     for key, loss in found.items():
         torch.testing.assert_close(loss, whole[key])
 
@@ -205,7 +205,7 @@ def parts_seen(model, monkeypatch):
 
 @pytest.mark.parametrize(
     ('options', 'parts'),
-    [((), 10), (('losses.loss_cb=None',), 5), (('losses.loss_cf=None', 'losses.loss_cb=None'), 0)],
+    [((), 10), (('loss_cb=None',), 5), (('loss_cf=None', 'loss_cb=None'), 0)],
 )
 def test_only_what_is_needed_goes_through_the_auto_encoder(build, monkeypatch, options, parts):
     assert parts_seen(build(*options), monkeypatch) == parts
@@ -314,7 +314,6 @@ def test_other_auto_encoders_are_refused(cfg, checkpoint, tmp_path, change, mess
     [
         (('cra_blocks=4',), 'cra_blocks must lie in 0 to 3, the blocks of the backbone, got 4'),
         (('cam_head.num_classes=5',), 'the same num_classes, got 5 and 4'),
-        (('losses.loss_x.type=SimilarityLoss',), 'losses has no loss_x; it has loss_cf, loss_cb'),
         (('caae.init_cfg.type=Xavier',), r"caae\.init_cfg must be dict\(type='Pretrained'"),
         (('caae.embed_head.num_classes=2',), 'the same num_classes, got 4 and 2'),
         (('cra_blocks=0', 'cam_head.activation=None'), 'maps are masks, attention or both: set'),

@@ -70,7 +70,7 @@ def test_row_trains_a_step(stage, options):
     log = model.train_step(batch(), wrapper)
     assert all(torch.isfinite(value).all() for value in log.values())
     removed = {
-        key.split('.')[2] for key, value in words.items() if '.losses.' in key and value == 'None'
+        key.split('.')[1] for key, value in words.items() if '.loss_' in key and value == 'None'
     }
     if stage == 'SEM':
         assert not removed & set(log) and 'loss_cf' in log

@@ -72,7 +72,8 @@ def true_kinds(mask: Tensor, grid: tuple[int, int], radius: int) -> Tensor:
 
 def image_pairs(model: nn.Module, data: dict) -> Pairs:
     """Return the pairs of a batch of a data loader."""
-    from mmwsss.models.segmentors import afa_labels
+    from mmwsss.models.segmentors.afa_labels import pseudo_masks
+    from mmwsss.models.segmentors.online_labels import eight_bit_images, known_images
     from mmwsss.models.utils import image_labels
     from mmwsss.ops import pair_label_matrix
 
@@ -81,9 +82,9 @@ def image_pairs(model: nn.Module, data: dict) -> Pairs:
     inputs, samples = batch['inputs'], batch['data_samples']
     tags = image_labels(samples, model.num_classes, inputs.device)
     outputs = model.encode(inputs)[1]
-    images = afa_labels.eight_bit_images(inputs, preprocessor.mean, preprocessor.std)
-    masks = afa_labels.pseudo_masks(
-        afa_labels.known_images(images, samples, tags),
+    images = eight_bit_images(inputs, preprocessor.mean, preprocessor.std)
+    masks = pseudo_masks(
+        known_images(images, samples, tags),
         model.multi_scale_cams(inputs, outputs),
         ['cam'],
         model.refine,

@@ -12,9 +12,8 @@ from mmwsss.apis.trained_model import check_device
 from mmwsss.engine.launch import one_sentence
 from mmwsss.models import PAR
 from mmwsss.models.refiners import refine_scores
+from mmwsss.models.segmentors.afa_routes import affinity_route_scores, cam_route_scores
 from mmwsss.ops import (
-    affinity_route_scores,
-    cam_route_scores,
     combine_seed_labels,
     pad_tags,
     tagged_labels,

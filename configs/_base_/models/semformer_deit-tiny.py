@@ -46,13 +46,11 @@ model = dict(
     caae_size=128,
     # paper: the last 4 of 12
     cra_blocks=2,
-    losses=dict(
-        loss_cf=dict(type='PullPushLoss', loss_weight=1.0),
-        loss_cb=dict(type='PullPushLoss', loss_weight=1.0),
-        loss_as=dict(type='ActivationSuppressionLoss', loss_weight=0.075),
-        loss_ac=dict(type='ActivationComplementationLoss', loss_weight=1.0),
-        loss_ss=dict(type='SimilarityLoss', loss_weight=1.0),
-    ),
+    loss_cf=dict(type='PullPushLoss', loss_weight=1.0),
+    loss_cb=dict(type='PullPushLoss', loss_weight=1.0),
+    loss_as=dict(type='ActivationSuppressionLoss', loss_weight=0.075),
+    loss_ac=dict(type='ActivationComplementationLoss', loss_weight=1.0),
+    loss_ss=dict(type='SimilarityLoss', loss_weight=1.0),
     test_cfg=dict(mode='whole', output='cam', bg_score=0.3, use_image_labels=True),
 )
 tta_model = dict(type='CAMTTAModel')

@@ -22,7 +22,7 @@ def patch_equivariance_loss(
 
     Shapes:
         scores: ``(N, K + 1, h, w)`` probabilities, background first.
-        shares: ``(N, 1 + S, h, w)`` of :func:`~mmwsss.ops.tagged_patch_scores`; detached.
+        shares: ``(N, 1 + S, h, w)`` of :func:`.tagged_patch_scores`; detached.
         classes: ``(N, S)`` int64 of :func:`~mmwsss.ops.pad_tags`.
         valid: ``(N, 1, h, w)``, 1 for patches of the image, 0 for padding; 1 by default.
         returns: scalar, the mean over patches; 0 if there are none.

@@ -28,15 +28,13 @@ from .afa_labels import (
     MultiScaleCAMs,
     Spreading,
     check_train_cfg,
-    decoder_loss,
-    eight_bit_images,
     idle_loss,
-    known_images,
     label_scores,
     phase_of,
     pseudo_masks,
     training_iteration,
 )
+from .online_labels import decoder_loss, eight_bit_images, known_images
 from .pair_maps import PairMaps
 
 MIN_SIDE = 32  # of a view: MiT reduces keys by blocks of 32 pixels

@@ -6,23 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from mmengine.config import ConfigDict
 from mmengine.logging import MessageHub
-from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmwsss.ops import (
-    affinity_route_scores,
-    cam_route_scores,
-    min_max_norm,
-    pad_tags,
-    tagged_labels,
-    valid_mask,
-)
-from mmwsss.ops.label_routes import BG_SCORES, Refine
-from mmwsss.ops.valid_boxes import Boxes
+from mmwsss.ops import min_max_norm, tagged_labels
+
+from .afa_routes import BG_SCORES, Refine, affinity_route_scores, cam_route_scores
+from .online_labels import KnownImages
 
 ROUTES = ('cam', 'affinity')
 TRAIN_DEFAULTS = dict(
@@ -120,61 +111,6 @@ def idle_loss(module: nn.Module, like: Tensor) -> Tensor:
     return sum((0 * parameter.sum() for parameter in module.parameters()), like.new_zeros(()))
 
 
-def eight_bit_images(inputs: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Return the images that normalised inputs were made of, cut, not rounded, to 8 bits.
-
-    Source: the published code of Ru et al., CVPR 2022, https://arxiv.org/abs/2203.02664
-
-    Shapes:
-        inputs: ``(N, 3, H, W)`` float.
-        mean: ``(3, 1, 1)`` float, as ``std``.
-        returns: ``(N, 3, H, W)`` float of the integers 0 to 255.
-
-    Example:
-        >>> mean, std = torch.full((3, 1, 1), 100.), torch.full((3, 1, 1), 50.)
-        >>> eight_bit_images(torch.full((1, 3, 1, 1), .998), mean, std).flatten()
-        tensor([149., 149., 149.])
-    """
-    return (inputs.float() * std + mean).clamp_(0, 255).trunc_()
-
-
-class KnownImages(NamedTuple):
-    """What is known of the images of a batch.
-
-    Shapes:
-        images: ``(N, 3, H, W)`` float, of :func:`eight_bit_images`.
-        classes: ``(N, S)`` int64 of :func:`~mmwsss.ops.pad_tags`.
-        boxes: N valid boxes (top, left, bottom, right), integers on the CPU.
-        valid: ``(N, 1, H, W)`` bool, where there is image and not padding.
-    """
-
-    images: Tensor
-    classes: Tensor
-    boxes: Boxes
-    valid: Tensor
-
-
-def known_images(
-    images: Tensor, data_samples: Sequence[SegDataSample], tags: Tensor
-) -> KnownImages:
-    """Collect images, tags and valid boxes of a batch.
-
-    Where samples have ``gt_label``, as ``PackWeakInputs`` makes it, nothing waits for values.
-
-    Shapes:
-        images: ``(N, 3, H, W)`` float, of :func:`eight_bit_images`.
-        tags: ``(N, K)`` multi-hot.
-    """
-    size = tuple(images.shape[2:])
-    classes = [
-        sample.gt_label.to(tags.device) if 'gt_label' in sample else tag.nonzero().flatten()
-        for sample, tag in zip(data_samples, tags, strict=True)
-    ]
-    boxes = [tuple(s.metainfo.get('valid_box', (0, 0, *size))) for s in data_samples]
-    valid = valid_mask(torch.tensor(boxes).to(tags.device, non_blocking=True), size)
-    return KnownImages(images, pad_tags(classes), boxes, valid)
-
-
 class MultiScaleCAMs(NamedTuple):
     """Class activation maps of several scales and the affinity of the largest.
 
@@ -222,7 +158,7 @@ def label_scores(
         known: The images.
         found: What the network found in them.
         route: 'cam' or 'affinity'.
-        refine: Of the routes, see :func:`~mmwsss.ops.cam_route_scores`.
+        refine: Of the routes, see :func:`cam_route_scores`.
         spreading: Of the affinity route.
         bg_scores: Constants that the maps compete with, low first.
 
@@ -274,22 +210,3 @@ def pseudo_masks(
         )
         for route in routes
     }
-
-
-def decoder_loss(head: BaseDecodeHead, logits: Tensor, target: Tensor) -> Tensor:
-    """Return the sum of a decode head's losses on pseudo masks.
-
-    Args:
-        head: The decode head, with one loss or several.
-
-    Shapes:
-        logits: ``(N, K + 1, h, w)`` float, resized to the masks' size here.
-        target: ``(N, H, W)`` integers.
-    """
-    logits = F.interpolate(
-        logits, target.shape[1:], mode='bilinear', align_corners=head.align_corners
-    )
-    losses = head.loss_decode
-    losses = losses if isinstance(losses, nn.ModuleList) else [losses]
-    target = target.long()
-    return sum(loss(logits, target, ignore_index=head.ignore_index) for loss in losses)

@@ -15,10 +15,10 @@ from torch import Tensor
 from mmwsss.models.heads import PatchClassifierHead
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.utils import check_label_classes, image_labels
-from mmwsss.ops import confident_labels, pad_tags, tagged_patch_scores
-from mmwsss.ops.label_routes import SHRINK
+from mmwsss.ops import pad_tags
 
-from .afa_labels import KnownImages, decoder_loss, eight_bit_images, known_images
+from .online_labels import SHRINK, KnownImages, decoder_loss, eight_bit_images, known_images
+from .patch_labels import confident_labels, tagged_patch_scores
 
 # a probability of 1 has no logit, and what is infinite bears no interpolation
 EPS = 1e-6
@@ -63,7 +63,7 @@ class APC(WeakSegmentor):
         loss_pce: Config of the contrast of patches; None leaves it out.
         refiner: Config of the module that refines the scores of which pseudo masks are made
             along the colours of the image, called as :class:`PAR` is; None leaves it out.
-        thresholds: Of pseudo masks, see :func:`~mmwsss.ops.confident_labels`; None takes the
+        thresholds: Of pseudo masks, see :func:`.confident_labels`; None takes the
             largest share of every pixel and, without ``refiner``, the category of its patch.
         **kwargs: Arguments of :class:`WeakSegmentor`; ``cam_head`` is a
             :class:`PatchClassifierHead`. Where there is a ``decode_head`` its ``loss_decode``
@@ -188,7 +188,7 @@ class APC(WeakSegmentor):
             scores: ``(N, K + 1, h, w)`` probabilities, background first.
             classes: ``(N, K)`` multi-hot, those that compete.
             valid: ``(N, 1, h, w)`` bool, patches of the images.
-            returns: ``(N, K + 1, h, w)`` of :func:`~mmwsss.ops.tagged_patch_scores`.
+            returns: ``(N, K + 1, h, w)`` of :func:`.tagged_patch_scores`.
         """
         places = pad_tags([image.nonzero().flatten() for image in classes])
         shares = tagged_patch_scores(scores, places, valid)

@@ -25,6 +25,11 @@ LOGIT_EPS = 1e-4  # of probabilities: cosines are at most 1 - 1e-4
 _resize = partial(F.interpolate, mode='bilinear', align_corners=True)
 
 
+def _build_loss(cfg: dict | None) -> nn.Module | None:
+    """Build a loss that counts."""
+    return MODELS.build(cfg) if cfg and cfg.get('loss_weight') != 0 else None
+
+
 @MODELS.register_module()
 class SemFormer(WeakSegmentor):
     """Semantic Guided Activation Transformer (SemFormer), its second stage.
@@ -52,18 +57,19 @@ class SemFormer(WeakSegmentor):
         caae_chunk: Image parts that go through the auto-encoder at a time; all by default. The
             numbers are the same, memory is that of one chunk.
         cra_blocks: Last blocks whose attention counts; 0 leaves CRA out.
-        losses: Configs of the losses by name: ``loss_cf`` and ``loss_cb`` (foreground and
-            background image, :class:`PullPushLoss`), ``loss_as``, ``loss_ac`` (suppression and
-            complementation of the masks) and ``loss_ss`` (:class:`SimilarityLoss` of the class
-            tokens). One that is None, is missing or has the weight 0 is not computed.
+        loss_cf: Config of the :class:`PullPushLoss` on the foreground images. As with the other
+            losses, None or a weight of 0 leaves it out, and what is computed for it alone.
+        loss_cb: Config of the :class:`PullPushLoss` on the background images.
+        loss_as: Config of the loss that suppresses activation.
+        loss_ac: Config of the loss that makes the masks complement each other.
+        loss_ss: Config of the :class:`SimilarityLoss` of the class tokens.
         **kwargs: Arguments of :class:`WeakSegmentor`; ``cam_head`` is a :class:`TokenMaskHead`.
 
     Raises:
-        ValueError: the parts have other numbers of classes, there is no such block, no such loss,
-            or nothing that makes maps.
+        ValueError: the parts have other numbers of classes, there is no such block, or nothing
+            that makes maps.
     """
 
-    loss_names = ('loss_cf', 'loss_cb', 'loss_as', 'loss_ac', 'loss_ss')
     outputs = ('cam',)
     takes_pcm = False
 
@@ -77,7 +83,11 @@ class SemFormer(WeakSegmentor):
         caae_size: int | tuple[int, int] = 224,
         caae_chunk: int | None = None,
         cra_blocks: int = 4,
-        losses: dict | None = None,
+        loss_cf: dict | None = None,
+        loss_cb: dict | None = None,
+        loss_as: dict | None = None,
+        loss_ac: dict | None = None,
+        loss_ss: dict | None = None,
         **kwargs: Any,
     ) -> None:
         layers = backbone.get('num_layers', 12)
@@ -112,18 +122,10 @@ class SemFormer(WeakSegmentor):
             )
         self.caae_size, self.caae_chunk = to_2tuple(caae_size), caae_chunk
         self.cra_blocks = cra_blocks
-        self.losses = self._build_losses(losses or {})
+        self.loss_cf, self.loss_cb = _build_loss(loss_cf), _build_loss(loss_cb)
+        self.loss_as, self.loss_ac = _build_loss(loss_as), _build_loss(loss_ac)
+        self.loss_ss = _build_loss(loss_ss)
         self.register_buffer('class_semantics', torch.zeros(num_classes, channels))
-
-    def _build_losses(self, configs: dict) -> nn.ModuleDict:
-        """Return the losses that count."""
-        if unknown := set(configs) - set(self.loss_names):
-            raise ValueError(
-                f'SemFormer: losses has no {", ".join(sorted(unknown))}; it has '
-                f'{", ".join(self.loss_names)}.'
-            )
-        counted = {k: v for k, v in configs.items() if v and v.get('loss_weight') != 0}
-        return nn.ModuleDict({name: MODELS.build(cfg) for name, cfg in counted.items()})
 
     def init_weights(self) -> None:
         """Initialise, and read the auto-encoder, so that what is wrong with it shows at once."""
@@ -158,7 +160,7 @@ class SemFormer(WeakSegmentor):
         return outputs
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
-        """Return the losses of a batch under their names in ``losses``.
+        """Return ``loss_cf``, ``loss_cb``, ``loss_as``, ``loss_ac`` and ``loss_ss`` of a batch.
 
         Source: Chen et al., 2022, Eqs. 7 to 13, https://arxiv.org/abs/2210.14618
 
@@ -172,36 +174,38 @@ class SemFormer(WeakSegmentor):
         size = tuple(inputs.shape[2:])
         valid = resized_valid_mask(data_samples, size, self.caae_size, inputs.device)
         masks = _resize(outputs['mask_logits'], self.caae_size).sigmoid() * valid
-        arguments = dict(
-            loss_as=lambda: (masks,),
-            loss_ac=lambda: (masks, labels, valid),
-            loss_ss=lambda: (caae.embed_head.similarity(outputs['class_embed']), labels),
-        )
-        found = self._guidance_losses(caae, inputs, masks, present_pairs(labels, data_samples))
-        for name, values in arguments.items():
-            if name in self.losses:
-                found[name] = self.losses[name](*values())
-        return found
+        losses = self._guidance_losses(caae, inputs, masks, present_pairs(labels, data_samples))
+        if self.loss_as is not None:
+            losses['loss_as'] = self.loss_as(masks)
+        if self.loss_ac is not None:
+            losses['loss_ac'] = self.loss_ac(masks, labels, valid)
+        if self.loss_ss is not None:
+            similarity = caae.embed_head.similarity(outputs['class_embed'])
+            losses['loss_ss'] = self.loss_ss(similarity, labels)
+        return losses
 
     def _guidance_losses(
         self, caae: ClassAwareAutoEncoder, inputs: Tensor, masks: Tensor, pairs: Pairs
     ) -> dict[str, Tensor]:
         """Return the losses on what the auto-encoder sees in the parts of the images."""
-        shown = masks[pairs.image, pairs.classes][:, None]
-        # the part, the classes that it has to look like, and the others
-        sides = dict(
-            loss_cf=(shown, pairs.own, pairs.others), loss_cb=(1 - shown, pairs.others, pairs.own)
-        )
-        sides = {name: side for name, side in sides.items() if name in self.losses}
-        if not sides:
+        if self.loss_cf is None and self.loss_cb is None:
             return {}
+        shown = masks[pairs.image, pairs.classes][:, None]
+        # of the foreground and of the background image: the classes to look like, and the others
+        sides = dict(
+            loss_cf=(self.loss_cf, shown, pairs.own, pairs.others),
+            loss_cb=(self.loss_cb, 1 - shown, pairs.others, pairs.own),
+        )
+        sides = {name: side for name, side in sides.items() if side[0] is not None}
         images = _resize(inputs, self.caae_size)[pairs.image]
-        parts = torch.cat([images * part for part, _, _ in sides.values()])
+        parts = torch.cat([images * part for _, part, _, _ in sides.values()])
         embed = caae.embed(parts, chunk_size=self.caae_chunk)
         similarities = caae.embed_head.similarity(embed).chunk(len(sides))
         return {
-            name: self.losses[name](similarity, pull, push, pairs.image)
-            for (name, (_, pull, push)), similarity in zip(sides.items(), similarities, strict=True)
+            name: loss(similarity, pull, push, pairs.image)
+            for (name, (loss, _, pull, push)), similarity in zip(
+                sides.items(), similarities, strict=True
+            )
         }
 
     def predict_maps(self, inputs: Tensor) -> tuple[Tensor, Tensor]:

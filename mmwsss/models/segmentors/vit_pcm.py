@@ -12,10 +12,10 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmwsss.models.utils import image_labels
-from mmwsss.ops import tagged_patch_scores
 
-from .afa_labels import KnownImages, known_images
 from .apc import APC, patches_inside
+from .online_labels import KnownImages, known_images
+from .patch_labels import tagged_patch_scores
 
 
 def four_in_one(images: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class ViTPCM(APC):
     The strongest patch speaks for the image. A second view of each image, in colours of its own, is
     transformed, four views are laid together to an image of the usual size, and every patch of a
     view has to say what the first view, seen without dropout, says of that place: the shares of
-    background and tagged classes (:func:`~mmwsss.ops.tagged_patch_scores`), each class divided by
+    background and tagged classes (:func:`.tagged_patch_scores`), each class divided by
     its maximum over the view.
 
     The L2 term of the published code on the classifier, ``0.01 * |W|^2``, is a weight decay of

@@ -9,12 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .affinity_matrix import EPS, EXPONENT, propagate_maps
-from .tagged_maps import tagged_scores
-from .valid_boxes import Boxes, resize_boxes, valid_mask
+from mmwsss.ops import propagate_maps, resize_boxes, tagged_scores, valid_mask
+from mmwsss.ops.affinity_matrix import EPS, EXPONENT
+from mmwsss.ops.valid_boxes import Boxes
+
+from .online_labels import SHRINK
 
 BG_SCORES = (0.35, 0.55)
-SHRINK = 2  # images are refined at half their size
 # called with images (N, 3, h, w), scores (N, B, 1 + S, h, w) and sizes of padded images or None
 Refine: TypeAlias = Callable[[Tensor, Tensor, Sequence[Sequence[int]] | None], Tensor]
 
@@ -45,8 +46,8 @@ def cam_route_scores(
     Shapes:
         images: ``(N, 3, H, W)`` float RGB in [0, 1].
         cams: ``(N, K, H, W)`` float in [0, 1].
-        classes: ``(N, S)`` int64 of :func:`pad_tags`.
-        returns: ``(N, len(bg_scores), 1 + S, H, W)`` float32, for :func:`tagged_labels`.
+        classes: ``(N, S)`` int64 of :func:`~mmwsss.ops.pad_tags`.
+        returns: ``(N, len(bg_scores), 1 + S, H, W)`` float32, for :func:`.tagged_labels`.
 
     Raises:
         ValueError: ``classes`` does not match the maps.
@@ -101,15 +102,15 @@ def affinity_route_scores(
             refinement.
         radius: Radius of the square in which maps spread, in cells.
         bg_scores: Constant background scores, lowest first.
-        exponent: Exponent of the affinities, see :func:`propagate_maps`.
+        exponent: Exponent of the affinities, see :func:`~mmwsss.ops.propagate_maps`.
         eps: Added to the sum of the affinities.
 
     Shapes:
         images: ``(N, 3, H, W)`` float RGB in [0, 1].
         cams: ``(N, K, H, W)`` float in [0, 1].
         affinity: ``(N, h * w, h * w)`` float in [0, 1] for ``grid = (h, w)``.
-        classes: ``(N, S)`` int64 of :func:`pad_tags`.
-        returns: ``(N, len(bg_scores), 1 + S, H, W)`` float32, for :func:`tagged_labels`; 0
+        classes: ``(N, S)`` int64 of :func:`~mmwsss.ops.pad_tags`.
+        returns: ``(N, len(bg_scores), 1 + S, H, W)`` float32, for :func:`.tagged_labels`; 0
             outside the boxes.
 
     Raises:

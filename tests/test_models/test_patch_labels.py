@@ -5,7 +5,8 @@ from functools import partial
 import pytest
 import torch
 
-from mmwsss.ops import confident_labels, pad_tags, tagged_patch_scores
+from mmwsss.models.segmentors.patch_labels import confident_labels, tagged_patch_scores
+from mmwsss.ops import pad_tags
 
 TAGS = [torch.tensor([0, 2]), torch.tensor([1]), torch.tensor([], dtype=torch.int64)]
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .affinity_labels import IGNORE_INDEX
+from mmwsss.ops.affinity_labels import IGNORE_INDEX
 
 
 def _check(scores: Tensor, classes: Tensor, channels: int) -> None:
@@ -44,7 +44,7 @@ def tagged_patch_scores(
 
     Shapes:
         scores: ``(N, K + 1, h, w)`` float, not negative, background first.
-        classes: ``(N, S)`` int64 of :func:`pad_tags`.
+        classes: ``(N, S)`` int64 of :func:`~mmwsss.ops.pad_tags`.
         valid: ``(N, 1, h, w)``, 1 for patches of the image, 0 for padding, which is ignored and
             gets 0; 1 by default.
         returns: ``(N, 1 + S, h, w)`` float, or at ``size``; background first, 0 for empty slots.
@@ -103,7 +103,7 @@ def confident_labels(
 
     Shapes:
         scores: ``(N, 1 + S, H, W)`` float of :func:`tagged_patch_scores`, possibly refined.
-        classes: ``(N, S)`` int64 of :func:`pad_tags`.
+        classes: ``(N, S)`` int64 of :func:`~mmwsss.ops.pad_tags`.
         valid: ``(N, 1, H, W)``, 1 for image, 0 for padding, which is ignored; 1 by default.
         returns: ``(N, H, W)`` uint8: 0, index of the class + 1, or 255.
 

@@ -8,9 +8,8 @@ import torch.nn.functional as F
 
 from mmwsss.models import PAR
 from mmwsss.models.refiners import refine_scores
+from mmwsss.models.segmentors.afa_routes import affinity_route_scores, cam_route_scores
 from mmwsss.ops import (
-    affinity_route_scores,
-    cam_route_scores,
     pad_tags,
     propagate_maps,
     tagged_labels,
