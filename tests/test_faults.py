@@ -246,7 +246,7 @@ def test_want_of_memory_is_no_fault_of_the_file(tmp_path, monkeypatch):
 
 def test_colour_spaces_are_named(tmp_path):
     Image.new('RGB', (4, 4)).convert('LAB').save(tmp_path / 'a.tif')
-    with pytest.raises(ImageFileError, match=r'mode LAB where greyscale.*save it as RGB'):
+    with pytest.raises(ImageFileError, match=r'mode LAB, but must be greyscale.*save it as RGB'):
         decode_image((tmp_path / 'a.tif').read_bytes(), 'a.tif')
 
 
