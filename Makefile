@@ -8,8 +8,6 @@ ARGS ?=
 
 PY := $(VENV)/bin/python
 PIP := "$(PY)" -m pip --disable-pip-version-check --quiet
-# a part of the suite, which ARGS= may choose, covers but a part of the package
-COVERAGE := $(if $(ARGS),,--cov=mmwsss --cov-report=term:skip-covered --cov-fail-under=90)
 # files of tests at a time, one a core; the order is kept, since the slowest file is none of the last
 PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 CHECKED := $(wildcard $(addprefix mmwsss/,ops datasets apis))
@@ -23,7 +21,7 @@ export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 IMAGES ?=
 LABELS ?=
 
-.PHONY: help demo photographs test lint docs package venv env env-lint env-docs env-package
+.PHONY: help demo photographs test coverage lint docs package venv env env-lint env-docs env-package
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -40,8 +38,12 @@ photographs: env  ## learn to segment from IMAGES=folder and their tags LABELS=f
 		exit 2; }
 	"$(PY)" tools/run_pipeline.py --images "$(IMAGES)" --labels "$(LABELS)" $(ARGS)
 
-test: env  ## run the test suite; without ARGS= it has to cover 90 % of the package
-	"$(PY)" -m pytest -q --durations=10 $(PARALLEL) $(COVERAGE) $(ARGS)
+test: env  ## run the test suite
+	"$(PY)" -m pytest -q --durations=10 $(PARALLEL) $(ARGS)
+
+# tracing takes as long again as the tests
+coverage: env  ## run the test suite, which has to cover 90 % of the package
+	"$(PY)" -m pytest -q $(PARALLEL) --cov=mmwsss --cov-report=term:skip-covered --cov-fail-under=90
 
 lint: env-lint  ## check style, spelling and types
 	"$(PY)" -m ruff check .

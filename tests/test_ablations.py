@@ -13,7 +13,7 @@ from tests.test_configs import SIZE, samples, shrink
 
 pytestmark = pytest.mark.stack
 PAGE = (ROOT / 'docs/ablations.md').read_text(encoding='utf-8')
-METHODS = ('SEAM', 'AFA')
+METHODS = ('SEAM', 'AFA', 'APC')
 TABLE_ROW = re.compile(r'^\|[^|]*\| (`configs/[^|]*) \|', re.MULTILINE)
 
 
@@ -33,7 +33,7 @@ ROWS = rows()
 
 
 def test_rows_are_found():
-    assert len(ROWS) > 30
+    assert len(ROWS) > 50
     with_options = [options for _, options in ROWS.values() if options]
     assert all('=' in option for options in with_options for option in options)
 

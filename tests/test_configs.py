@@ -99,7 +99,7 @@ def shrink_auto_encoder(model, width):
 
 def shrink_apc(model, width):
     """Make the neck of APC small, where the model is one."""
-    if 'neck' in model:
+    if model.get('neck'):
         model['neck'].update(in_channels=width, hidden_channels=width // 4)
         # nothing that is untrained is sure enough to be learned from
         if model.get('thresholds'):
