@@ -1,4 +1,4 @@
-"""Painting of predictions that is silent until it is asked for."""
+"""Visualisation hook without MMSegmentation's warning."""
 
 from __future__ import annotations
 
@@ -11,15 +11,11 @@ from mmseg.registry import HOOKS
 
 @HOOKS.register_module()
 class PaintHook(SegVisualizationHook):
-    """MMSegmentation's hook for ``--show`` and ``--show-dir``, of every image.
+    """MMSegmentation's hook for ``--show`` and ``--show-dir``, for every image.
 
-    MMSegmentation warns at each start that its own hook, which its test tool needs in
-    ``default_hooks``, paints nothing; and up to version 1.2 it paints every 50th image alone.
-
-    Args:
-        draw: Whether to paint; test tools set it.
-        interval: Paint every n-th image.
-        **kwargs: Arguments of ``SegVisualizationHook``.
+    MMSegmentation's test tool needs the hook in ``default_hooks``, but the original warns at every
+    start that it draws nothing, and up to version 1.2 draws only every 50th image. Takes the
+    arguments of ``SegVisualizationHook``.
     """
 
     def __init__(self, draw: bool = False, interval: int = 1, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Losses, each a pure function and a registered module."""
+"""Losses: each one as a pure function and as a registered module."""
 
 from .affinity_loss import (
     PairAffinityLoss,
@@ -73,6 +73,7 @@ __all__ = [
     'PullPushLoss',
     'ReconstructionLoss',
     'SimilarityLoss',
+    'WeightedLoss',
     'activation_complementation_loss',
     'activation_suppression_loss',
     'affinity_matrix_loss',

@@ -17,12 +17,12 @@ Pairs = Literal['all', 'published', 'inner']
 
 @MODELS.register_module()
 class RandomWalk(nn.Module):
-    """Random walk that spreads maps where a network sees no change of object.
+    """Random walk that spreads maps within objects, guided by the output of a network.
 
-    With ``affinity='features'`` two cells are alike as far as their features are (AffinityNet):
-    ``exp(-mean |difference|)``. With ``affinity='boundary'`` they are alike unless a boundary
-    lies between them (IRN): one minus the largest boundary probability on the path; and maps
-    start as ``cams * (1 - boundary)``. No parameters, no gradient.
+    With ``affinity='features'`` (AffinityNet), the affinity of two cells is
+    ``exp(-mean |difference|)`` of their features. With ``affinity='boundary'`` (IRN), it is 1
+    minus the largest boundary probability on the path between them, and the walk starts from
+    ``cams * (1 - boundary)``. Has no parameters and no gradient.
 
     Source: Ahn and Kwak, CVPR 2018, https://arxiv.org/abs/1803.10464; Ahn et al., CVPR 2019,
     https://arxiv.org/abs/1904.05044
@@ -74,7 +74,7 @@ class RandomWalk(nn.Module):
         self.radius = radius
 
     def _affinities(self, guide: Tensor, radius: int) -> Tensor:
-        """Return ``(N, n, h, w)``: what lies beyond the border does not count in the walk."""
+        """Return ``(N, n, h, w)``; the walk ignores pairs that leave the map."""
         border = (radius - 1, radius - 1, 0, radius - 1)
         if self.affinity == 'boundary':
             return 1 - path_maximum(F.pad(guide, border), radius)
@@ -87,14 +87,14 @@ class RandomWalk(nn.Module):
         """Refine the maps of a batch of images.
 
         Shapes:
-            images: not used, as the guide was made from them.
+            images: ignored.
             cams: ``(N, C, h, w)`` float.
             guide: ``(N, D, h, w)`` features, or ``(N, 1, h, w)`` boundary probabilities.
             returns: ``(N, C, h, w)`` float32.
 
         Raises:
-            ValueError: the guide is not of the size of the maps, or has not one channel where
-                it is a boundary.
+            ValueError: the guide and the maps differ in size, or a boundary does not have exactly
+                one channel.
         """
         channels = guide.shape[1:2] if self.affinity == 'features' else (1,)
         if cams.ndim != 4 or guide.shape != (len(cams), *channels, *cams.shape[2:]):

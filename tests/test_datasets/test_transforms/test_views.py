@@ -40,7 +40,9 @@ def test_without_transforms_it_is_the_image(results):
 
 def test_what_moves_pixels_is_refused(results):
     move = AddSecondView([dict(type='CropWithValidBox', crop_size=4)])
-    with pytest.raises(ValueError, match='the transforms turn 6 x 8 pixels into 4 x 4: leave'):
+    with pytest.raises(
+        ValueError, match='the transforms change the size from 6 x 8 to 4 x 4: keep'
+    ):
         move(results)
 
 
