@@ -205,11 +205,7 @@ class LimitLongSide(_ResizeImage):
     """
 
     def __init__(self, max_size: int, *, interpolation: str = 'bicubic') -> None:
-        if max_size < 1:
-            raise ValueError(
-                f'{type(self).__name__}: received max_size={max_size} where at least 1 pixel is '
-                'expected.'
-            )
+        check_number(f'{type(self).__name__}: max_size', max_size, 1)
         self.max_size = max_size
         super().__init__(interpolation)
 
