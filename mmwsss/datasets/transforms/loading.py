@@ -37,15 +37,14 @@ def _check_depth(image: Image.Image, path: str) -> None:
     raw_modes = ' '.join(str(tile[3]) for tile in getattr(image, 'tile', ()))
     if image.mode in _MODES_OTHER:
         raise ImageFileError(
-            f'image {path} has pixels of mode {image.mode} where greyscale, RGB or CMYK is '
-            'expected',
+            f'image {path} has pixels of mode {image.mode}, but must be greyscale, RGB or CMYK',
             advice='save it as RGB.',
         )
     if image.mode not in _MODES_8_BIT or ';16' in raw_modes:
         raise ImageFileError(
-            f'image {path} has pixels of mode {image.mode} with more than 8 bits a channel where '
-            '8-bit greyscale or colour is expected',
-            advice='convert the file, choosing the range.',
+            f'image {path} has pixels of mode {image.mode} with more than 8 bits per channel, but '
+            'must be 8-bit greyscale or colour',
+            advice='convert the file and choose the range.',
         )
 
 

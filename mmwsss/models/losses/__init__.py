@@ -51,6 +51,7 @@ from .token_contrast_loss import (
     class_token_contrast_loss,
     patch_token_contrast_loss,
 )
+from .weighted_loss import WeightedLoss
 
 __all__ = [
     'ActivationComplementationLoss',

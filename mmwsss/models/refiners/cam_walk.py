@@ -21,26 +21,30 @@ EPS = 1e-10
 class CAMWalk(RandomWalk):
     """Random walk for normalised maps at image size.
 
-    With ``bg_alpha`` (AffinityNet) a background ``(1 - max)^alpha``, with ``bg_score`` (MCTformer)
-    a constant one, walks with the maps, all averaged over the pixels of a cell. The result is each
-    map divided by the sum of the largest map and the background of its pixel: a class beats the
-    walked background where it exceeds 0.5, and ``1 - max``, a background score of
-    ``dict(alpha=1)``, *is* the walked background. Without (IRN) the maps walk alone, resized to the
-    grid, and are divided by their one largest value.
+    With ``bg_alpha`` (AffinityNet), a background map ``(1 - max)^alpha`` is added, with
+    ``bg_score`` (MCTformer) a constant one; all maps are averaged over the pixels of each cell.
+    After the walk, each map is divided by the sum of the largest map and the background of its
+    pixel. A class thus beats the background where it exceeds 0.5, and the background score
+    ``dict(alpha=1)``, i.e. ``1 - max``, is the walked background. Without either (IRN), the maps
+    are resized to the grid, walk alone and are divided by their overall maximum.
 
     Source: Ahn and Kwak, CVPR 2018, https://arxiv.org/abs/1803.10464; Ahn et al., CVPR 2019,
     https://arxiv.org/abs/1904.05044; the normalisation is that of the published code.
 
     Args:
-        stride: Pixels that a cell of the guide is wide.
-        bg_alpha: Exponent of the background score; without it and ``bg_score`` the maps walk
-            without background.
-        bg_score: Background score of every pixel.
+        stride: Width of a cell of the guide in pixels.
+        bg_alpha: Exponent of the background score.
+        bg_score: Constant background score.
         **kwargs: Arguments of :class:`RandomWalk`.
 
     Raises:
-        ValueError: ``stride``, ``bg_alpha`` or ``bg_score`` is not positive, or both of the latter
-            are given.
+        ValueError: ``stride``, ``bg_alpha`` or ``bg_score`` is not positive, or both scores are
+            given.
+
+    Example:
+        >>> walk = CAMWalk(stride=4, bg_alpha=2.0, beta=8, num_steps=2)
+        >>> walk(None, torch.ones(1, 2, 8, 10), torch.zeros(1, 5, 2, 3))[0, :, 0, 0]
+        tensor([1., 1.])
     """
 
     def __init__(

@@ -28,18 +28,23 @@ class RandomWalk(nn.Module):
     https://arxiv.org/abs/1904.05044
 
     Args:
-        beta: Exponent applied to every affinity; larger trusts weak links less.
-        num_steps: Length of the walk.
-        affinity: What :meth:`forward` gets as guide, ``'features'`` or ``'boundary'``.
-        pairs: ``'all'``, or ``'published'`` for the pairs of AffinityNet's published code:
-            only those of cells with a partner in every direction, which leaves some cells at
-            the border alone, and a smaller radius on maps below 11 cells. ``'inner'`` has the
-            same pairs with the radius as it is, as in MCTformer's code.
-        radius: Of the disc of partners, in cells.
+        beta: Exponent applied to every affinity; larger values suppress weak links.
+        affinity: Kind of guide that :meth:`forward` gets.
+        pairs: ``'all'``, or ``'published'`` for the pairs of AffinityNet's published code: it
+            only pairs cells that have a partner in every direction, so some border cells have no
+            pairs, and uses a smaller radius on maps with a side below 11 cells. ``'inner'`` uses
+            the same pairs without changing the radius, like MCTformer's code.
+        radius: Radius of the disc of partners, in cells.
 
     Raises:
-        ValueError: an argument is out of range, or other pairs than all come with
-            ``affinity='boundary'``, whose published walk has all.
+        ValueError: an argument is out of range, or ``pairs`` is not ``'all'`` with
+            ``affinity='boundary'``, for which the published code uses all pairs.
+
+    Example:
+        >>> features = torch.tensor([0., 0., 9., 9.]).view(1, 1, 1, 4)
+        >>> cams = torch.tensor([1., 0., 0., 0.]).view(1, 1, 1, 4)
+        >>> RandomWalk(beta=8, num_steps=4, radius=2)(None, cams, features).round(decimals=2)
+        tensor([[[[0.5000, 0.5000, 0.0000, 0.0000]]]])
     """
 
     def __init__(
@@ -65,7 +70,7 @@ class RandomWalk(nn.Module):
         if affinity == 'boundary' and pairs != 'all':
             raise ValueError(
                 f"RandomWalk: pairs={pairs!r} is AffinityNet's list; the published walk along "
-                "boundaries has all pairs, so leave pairs at 'all'."
+                "boundaries uses all pairs, so set pairs='all'."
             )
         self.beta = beta
         self.num_steps = num_steps
