@@ -55,15 +55,27 @@ def test_tool_writes_what_the_network_loads(tmp_path, capsys, version, classes, 
 
 def test_tool_says_nothing_of_options_for_the_network_of_the_config():
     tool = load_file(TOOL)
-    backbone = dict(embed_dims=384, num_heads=6, num_layers=12, img_size=448)
+    backbone = dict(embed_dims=384, num_heads=6, num_layers=12, patch_size=16, img_size=448)
     assert tool.options(dict(version='plus', backbone=backbone)) == ''
+    backbone.update(num_layers=6, patch_size=8)
+    words = 'model.backbone.num_layers=6 model.backbone.patch_size=8'
+    assert tool.options(dict(version='plus', backbone=backbone)) == f' --cfg-options {words}'
+
+
+@pytest.mark.parametrize('version', VERSIONS)
+def test_a_network_of_few_blocks_takes_the_config(version):
+    cfg = Config.fromfile(ROOT / f'configs/mctformer/mctformer-{version}_deit-s_voc.py').model
+    cfg.backbone.update(num_layers=4, embed_dims=64, num_heads=1, init_cfg=None)
+    network = MODELS.build(cfg)
+    assert network.attention_blocks == (4 if version == 'plus' else 3)
+    assert len(network.backbone.token_blocks) == (4 if version == 'plus' else 0)
 
 
 @pytest.mark.parametrize('version', VERSIONS)
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (dict(cls_token=None), 'has the shape|missing'),
+        (dict(cls_token=None), r"has no class tokens \('cls_token'\): give a checkpoint of"),
         ({'blocks.3.norm1.bias': None}, r"becomes 'backbone.layers.3.norm1.bias'"),
         (dict(extra=torch.ones(2)), "'extra' has no place"),
         ({'blocks.0.attn.qkv.weight': torch.ones(7, 96)}, r'has the shape \(7, 96\) where \(288'),
@@ -79,3 +91,25 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, capsys, version, change, 
         run_main(TOOL, src, dst)
     assert re.search(message, capsys.readouterr().err)
     assert not dst.exists()
+
+
+def test_missing_positions_of_the_classes_are_named(tmp_path, capsys):
+    weights = published_weights('plus_tiny')
+    del weights['pos_embed_cls']
+    torch.save(weights, tmp_path / 'a.pth')
+    with pytest.raises(SystemExit, match='2'):
+        run_main(TOOL, tmp_path / 'a.pth', tmp_path / 'b.pth')
+    assert "1 of 151 entries are missing, the first is what becomes 'backbone.class_pos_embed'" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_vit_to_start_from_is_refused(tmp_path, capsys):
+    weights = published_weights('deit_start_v2')
+    weights['head.weight'], weights['head.bias'] = torch.ones(1000, 96), torch.ones(1000)
+    torch.save(dict(model=weights), tmp_path / 'deit.pth')
+    with pytest.raises(SystemExit, match='2'):
+        run_main(TOOL, tmp_path / 'deit.pth', tmp_path / 'b.pth')
+    assert "'cls_token' has tokens for 1 classes and 'head.weight' has 1000 classes" in (
+        capsys.readouterr().err
+    )

@@ -26,10 +26,8 @@ def options(settings: dict[str, Any]) -> str:
     backbone, texts = settings['backbone'], []
     if backbone['embed_dims'] != WIDTH:
         texts += [f'embed_dims={backbone["embed_dims"]}', f'num_heads={backbone["num_heads"]}']
-    if backbone['num_layers'] != 12:
-        texts.append(f'num_layers={backbone["num_layers"]}')
-    if backbone['img_size'] != SIDES[settings['version']]:
-        texts.append(f'img_size={backbone["img_size"]}')
+    usual = dict(num_layers=12, patch_size=16, img_size=SIDES[settings['version']])
+    texts += [f'{key}={backbone[key]}' for key, value in usual.items() if backbone[key] != value]
     if not texts:
         return ''
     return f' --cfg-options {" ".join(f"model.backbone.{text}" for text in texts)}'

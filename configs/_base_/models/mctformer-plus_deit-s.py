@@ -37,11 +37,11 @@ model = dict(
         # PyTorch's default, but for the bias, which begins at 0
         init_cfg=dict(type='Kaiming', layer='Conv2d', a=5**0.5, distribution='uniform'),
     ),
-    attention_blocks=12,
+    attention_blocks=None,  # all
     attention_reduce='mean',
     fusion='sqrt',
     refine=True,
-    contrast_blocks=12,
+    contrast_blocks=None,
     loss_contrast=dict(type='ContrastiveClassTokenLoss', loss_weight=1.0),
     # published: True; see docs/mctformer.md
     stretch_maps=False,

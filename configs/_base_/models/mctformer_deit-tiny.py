@@ -37,12 +37,11 @@ model = dict(
         init_cfg=dict(type='Kaiming', layer='Conv2d', a=5**0.5, distribution='uniform'),
     ),
     shared_token=False,
-    # paper: the last 12 of 12
-    attention_blocks=3,
+    attention_blocks=None,  # all
     attention_reduce='mean',
     fusion='sqrt',
     refine=True,
-    contrast_blocks=3,
+    contrast_blocks=None,
     loss_contrast=dict(type='ContrastiveClassTokenLoss', loss_weight=1.0),
     stretch_maps=False,
     test_cfg=dict(mode='whole', output='cam', bg_score=0.4, use_image_labels=True),

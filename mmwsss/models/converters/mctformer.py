@@ -13,6 +13,7 @@ from mmwsss.models.backbones import TokenViT
 from mmwsss.models.heads import CAMHead
 
 from .foreign_weights import (
+    ConversionError,
     Converted,
     NameTable,
     convert_weights,
@@ -53,7 +54,8 @@ def split_mctformer_tokens(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     positions = weights.get('pos_embed')
     if 'pos_embed_pat' in weights:
         weights['pos_embed'] = weights.pop('pos_embed_pat')
-        weights['class_pos_embed'] = weights.pop('pos_embed_cls', torch.empty(0))
+        if 'pos_embed_cls' in weights:
+            weights['class_pos_embed'] = weights.pop('pos_embed_cls')
     # what does not fit together is refused later, by its name
     elif positions is not None and tokens is not None and positions.ndim == tokens.ndim == 3:
         number = tokens.shape[1]
@@ -72,6 +74,23 @@ def mctformer_version(weights: Mapping[str, Tensor]) -> str:
         return 'plus'
     head = weights.get('head.weight')
     return 'v1' if head is not None and head.ndim == 2 else 'v2'
+
+
+def _check_tokens(weights: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
+    """Refuse weights without a token for each class, such as the ViT that training starts from."""
+    tokens, head = weights.get('cls_token'), weights.get('head.weight')
+    if tokens is None:
+        raise ConversionError(
+            f"{path}: has no class tokens ('cls_token'): give a checkpoint of the published "
+            'MCTformer.'
+        )
+    # what has another number of dimensions is refused later, by its name
+    if head is not None and head.ndim and tokens.ndim == 3 and len(head) != tokens.shape[1]:
+        raise ConversionError(
+            f"{path}: 'cls_token' has tokens for {tokens.shape[1]} classes and 'head.weight' has "
+            f'{len(head)} classes: give a checkpoint of the published MCTformer; '
+            'tools/model_converters/vit2mmwsss.py takes a ViT to start from.'
+        )
 
 
 def mctformer_shapes(settings: Mapping[str, Any], patch_head: bool) -> dict[str, torch.Size]:
@@ -108,13 +127,14 @@ def read_mctformer(path: str | os.PathLike[str]) -> Converted:
         mmwsss.compat.CheckpointError: it is damaged, no checkpoint, or more than weights.
     """
     published = read_torch_weights(path)
+    _check_tokens(published, path)
     version = mctformer_version(published)
     weights = split_mctformer_tokens(published)
     renamed = MCTFORMER.renamed(weights)
     backbone = vit_settings(
         {n.removeprefix(_BACKBONE): x for n, x in renamed.items() if n.startswith(_BACKBONE)}
     )
-    # a file without class tokens is refused for them
+    # tokens of another kind are refused for their shape
     backbone['num_class_tokens'] = max(backbone['num_class_tokens'], 1)
     expected = mctformer_shapes(backbone, version != 'v1')
     state_dict = convert_weights(weights, MCTFORMER, expected, path)

@@ -78,12 +78,13 @@ class MCTformer(WeakSegmentor):
             of ``in_channels``, ``num_classes`` and ``loss_cls`` is set here.
         shared_token: Whether a single class token is that of all classes, as in an ordinary ViT:
             the patches alone score the image.
-        attention_blocks: Last blocks whose class attention counts.
+        attention_blocks: How many of the last blocks show their class attention; all by default.
         attention_reduce: 'sum' or 'mean' of these blocks.
         fusion: What is the map: 'attention' of class tokens, rectified 'patch' scores, their
             'product' or its square root, 'sqrt'.
         refine: Whether the attention among patches, summed over all blocks, spreads the map.
-        contrast_blocks: Last blocks whose class tokens ``loss_contrast`` sees.
+        contrast_blocks: How many of the last blocks show ``loss_contrast`` their class tokens; all
+            by default.
         loss_contrast: Config of the :class:`ContrastiveClassTokenLoss`; None, or a weight of 0,
             leaves it out.
         stretch_maps: Whether maps are stretched over the whole image although pixels at the right
@@ -107,16 +108,18 @@ class MCTformer(WeakSegmentor):
         *,
         patch_head: dict | None = None,
         shared_token: bool = False,
-        attention_blocks: int = 3,
+        attention_blocks: int | None = None,
         attention_reduce: str = 'sum',
         fusion: str = 'product',
         refine: bool = True,
-        contrast_blocks: int = 12,
+        contrast_blocks: int | None = None,
         loss_contrast: dict | None = None,
         stretch_maps: bool = False,
         **kwargs: Any,
     ) -> None:
         layers, num_classes = backbone.get('num_layers', 12), cam_head['num_classes']
+        attention_blocks = layers if attention_blocks is None else attention_blocks
+        contrast_blocks = layers if contrast_blocks is None else contrast_blocks
         contrast = bool(loss_contrast) and loss_contrast.get('loss_weight') != 0
         self._check_blocks(layers, attention_blocks, contrast_blocks if contrast else 1)
         tokens = dict(
