@@ -189,8 +189,8 @@ class BlurImage(BaseTransform):
     def __init__(self, min_radius: float = 0.1, max_radius: float = 2.0) -> None:
         if not 0 <= min_radius <= max_radius:
             raise ValueError(
-                f'{type(self).__name__}: received min_radius={min_radius} and max_radius='
-                f'{max_radius} where 0 <= min_radius <= max_radius is expected.'
+                f'{type(self).__name__}: min_radius and max_radius must satisfy 0 <= min_radius '
+                f'<= max_radius, got {min_radius} and {max_radius}.'
             )
         self.min_radius = min_radius
         self.max_radius = max_radius
@@ -224,10 +224,7 @@ class SolarizeImage(BaseTransform):
     """
 
     def __init__(self, threshold: int = 128) -> None:
-        if not 0 <= threshold <= 255:
-            raise ValueError(
-                f'{type(self).__name__}: received threshold={threshold} where 0 to 255 is expected.'
-            )
+        check_number(f'{type(self).__name__}: threshold', threshold, 0, 255)
         self.threshold = threshold
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

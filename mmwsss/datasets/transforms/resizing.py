@@ -63,8 +63,8 @@ def check_interpolation(transform: BaseTransform, name: str) -> None:
     """
     if name not in _INTERPOLATIONS:
         raise ValueError(
-            f'{type(transform).__name__}: received interpolation={name!r} where one of '
-            f'{", ".join(_INTERPOLATIONS)} is expected.'
+            f'{type(transform).__name__}: interpolation must be one of '
+            f'{", ".join(_INTERPOLATIONS)}, got {name!r}.'
         )
 
 

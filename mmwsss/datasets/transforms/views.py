@@ -30,9 +30,7 @@ class AddView(BaseTransform):
 
     def __init__(self, transforms: Sequence[Mapping[str, Any]], name: str = 'second_view') -> None:
         if name not in VIEWS:
-            raise ValueError(
-                f'{type(self).__name__}: received name={name!r} where one of {VIEWS} is expected.'
-            )
+            raise ValueError(f'{type(self).__name__}: name must be one of {VIEWS}, got {name!r}.')
         self.transforms = Compose([dict(step) for step in transforms])
         self.name = name
 

@@ -48,6 +48,10 @@ def reconstruction_loss(reconstruction: Tensor, images: Tensor) -> Tensor:
         reconstruction: ``(N, 3, H, W)`` float.
         images: ``(N, 3, H, W)`` float, normalised.
         returns: scalar.
+
+    Example:
+        >>> reconstruction_loss(torch.ones(1, 3, 2, 2), torch.zeros(1, 3, 2, 2))
+        tensor(1.)
     """
     return F.mse_loss(reconstruction.float(), images.float())
 
