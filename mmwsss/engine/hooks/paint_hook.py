@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 from mmseg.engine.hooks import SegVisualizationHook
@@ -22,3 +23,8 @@ class PaintHook(SegVisualizationHook):
         with warnings.catch_warnings():
             warnings.filterwarnings('ignore', 'The (draw|show) is ', UserWarning)
             super().__init__(draw, interval, **kwargs)
+
+    def _after_iter(self, runner: Any, *args: Any, mode: str = 'train', **kwargs: Any) -> None:
+        # MMSegmentation 1.2 asks for the iteration, for which MMEngine builds the training data
+        runner = SimpleNamespace(iter=0) if mode == 'test' else runner
+        super()._after_iter(runner, *args, mode=mode, **kwargs)
