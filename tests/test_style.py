@@ -123,7 +123,7 @@ def test_only_what_tools_share_takes_their_arguments():
         short(path)
         for path in CODE
         if short(path).startswith('mmwsss/') and not short(path).startswith('mmwsss/cli/')
-        if 'Namespace' in path.read_text()
+        if 'argparse.Namespace' in path.read_text()
     ]
     assert not found
 

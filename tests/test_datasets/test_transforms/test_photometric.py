@@ -180,8 +180,8 @@ def test_blur_draws_its_radius(monkeypatch, picture):
 
 
 def test_wrong_radius_and_threshold_are_named():
-    with pytest.raises(ValueError, match='min_radius=2 and max_radius=1 where'):
+    with pytest.raises(ValueError, match='min_radius <= max_radius, got 2 and 1'):
         BlurImage(2, 1)
-    with pytest.raises(ValueError, match='threshold=256 where 0 to 255'):
+    with pytest.raises(ValueError, match='threshold must be 0 to 255, got 256'):
         SolarizeImage(256)
     assert repr(SolarizeImage()) == 'SolarizeImage(threshold=128)'

@@ -69,5 +69,5 @@ def test_a_view_shares_what_comes_before_it_and_is_packed_under_its_name(results
 
 
 def test_views_of_other_names_are_refused():
-    with pytest.raises(ValueError, match="name='third' where one of .* is expected"):
+    with pytest.raises(ValueError, match="name must be one of .* got 'third'"):
         AddView([], name='third')
