@@ -177,7 +177,7 @@ class EraseRandomBox(BaseTransform):
             return results
         height, width = results['img'].shape[:2]
         limit = math.log(1 / self.ratio)
-        areas = height * width * np.random.uniform(*self.area, self.tries)
+        areas = height * width * np.random.uniform(self.area[0], self.area[1], self.tries)
         ratios = np.exp(np.random.uniform(-limit, limit, self.tries))
         boxes = np.rint(np.sqrt([areas * ratios, areas / ratios])).astype(int)
         fits = (boxes < [[height], [width]]).all(axis=0)
