@@ -1,4 +1,4 @@
-"""All that differs between the two OpenMMLab stacks: what is installed, how checkpoints load."""
+"""Differences between the two OpenMMLab stacks: version checks and safe loading of checkpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pickle import UnpicklingError
 from typing import Any
 from urllib.parse import urlparse
 
-# import name -> (distribution, oldest version that works, first that does not) of either stack
+# import name -> (distribution, oldest supported version, first unsupported version) for each stack
 STACKS: dict[str, dict[str, tuple[str, str, str]]] = {
     'onedl': {
         'mmengine': ('onedl-mmengine', '0.10.12', '1.0'),
@@ -55,7 +55,7 @@ def _has_files(name: str) -> bool:
 
 
 def installed_stacks() -> dict[str, dict[str, str]]:
-    """Return the versions found of each stack, by stack and distribution."""
+    """Return the installed versions by stack and distribution."""
     return {
         stack: {
             distribution: version
@@ -67,7 +67,7 @@ def installed_stacks() -> dict[str, dict[str, str]]:
 
 
 def _stack_problem() -> str | None:
-    """Say in half a sentence what is wrong with the installed packages, or nothing."""
+    """Return a description of what is wrong with the installed packages, or None."""
     torch_version = _version('torch')
     if torch_version is None and not _has_files('torch'):
         return f'PyTorch is not installed, at least {MIN_TORCH} is needed'
@@ -76,7 +76,7 @@ def _stack_problem() -> str | None:
     found = installed_stacks()
     if found['onedl'] and found['openmmlab']:
         both = ', '.join([*found['onedl'], *found['openmmlab']])
-        return f'two stacks lie over each other in this environment ({both})'
+        return f'both stacks are installed in this environment ({both})'
     stack = 'onedl' if found['onedl'] else 'openmmlab'
     absent = [part for name, (part, _, _) in STACKS[stack].items() if not _has_files(name)]
     if len(absent) == len(STACKS[stack]):
@@ -84,7 +84,7 @@ def _stack_problem() -> str | None:
     if absent:
         return f'only half of the {stack} stack is installed, {", ".join(absent)} is missing'
     for name, oldest, limit in STACKS[stack].values():
-        # a source tree on PYTHONPATH has no distribution: let its own check speak
+        # a source tree on PYTHONPATH has no distribution: rely on its own check
         version = found[stack].get(name, oldest)
         if not _digits(oldest) <= _digits(version) < _digits(limit):
             return f'{name} {version} is installed, at least {oldest} and below {limit} is needed'
@@ -93,7 +93,7 @@ def _stack_problem() -> str | None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep to itself what the stacks print on import and no user can act on."""
+    """Suppress output of the stacks on import that users cannot act on."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'Fail to import .*MultiScaleDeformableAttention')
         warnings.filterwarnings('ignore', r'.*torch\.jit\.')
@@ -101,11 +101,11 @@ def _quiet() -> Iterator[None]:
 
 
 def check_stack() -> None:
-    """Make sure that exactly one OpenMMLab stack is installed and works.
+    """Check that exactly one OpenMMLab stack is installed and works.
 
     Raises:
-        ImportError: it is missing, half there, there twice, too old or too new, or does not
-            import; the text says what to install.
+        ImportError: a stack is missing, incomplete, not unique, too old or too new, or cannot be
+            imported; the message says what to install.
     """
     problem, cause = _stack_problem(), None
     if problem is None:
@@ -114,7 +114,7 @@ def check_stack() -> None:
                 for name in ('mmengine', 'mmcv', 'mmseg.datasets', 'mmseg.models'):
                     importlib.import_module(name)
             return
-        except Exception as error:  # of any kind, on another machine's mix of packages
+        except Exception as error:  # broken environments raise many types of errors
             cause, problem = error, f'the installed packages do not import ({error})'
             if 'torchvision::' in str(error):
                 problem += ', install the torchvision that was built for this torch or remove it'
@@ -122,18 +122,18 @@ def check_stack() -> None:
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that is damaged, or that holds more than tensors, numbers and texts."""
+    """A checkpoint that is damaged or contains more than tensors, numbers and strings."""
 
 
 def _named_as(full_name: str, function: Callable) -> Callable:
-    """Give a function the name under which a pickle asks for it (torch 2.4 reads no tuples)."""
+    """Set the name of a function to the one in the pickle (torch 2.4 does not support tuples)."""
     module, _, name = full_name.rpartition('.')
     function.__module__, function.__name__, function.__qualname__ = module, name, name
     return function
 
 
 def _history_getattr() -> Callable:
-    """Return what stands in for ``getattr``: the four statistics of a ``HistoryBuffer``."""
+    """Return a replacement for ``getattr`` that only serves statistics of ``HistoryBuffer``."""
     from mmengine.logging import HistoryBuffer
 
     def served(owner: Any, name: str, *default: Any) -> Any:
@@ -145,11 +145,11 @@ def _history_getattr() -> Callable:
 
 
 def _safe_globals() -> list[Callable]:
-    """Return what a checkpoint of MMEngine's Runner needs besides tensors."""
+    """Return the globals that a checkpoint of MMEngine's Runner needs besides tensors."""
     import numpy as np
     from mmengine.logging import HistoryBuffer
 
-    # both names for either numpy: files move between machines
+    # names in NumPy 1 and 2, because checkpoints move between machines
     real = {'_reconstruct': np.ones(1).__reduce__()[0], 'scalar': np.float64(1).__reduce__()[0]}
     twins = [
         _named_as(f'{core}.multiarray.{name}', lambda *args, function=function: function(*args))
@@ -157,14 +157,14 @@ def _safe_globals() -> list[Callable]:
         for name, function in real.items()
     ]
     dtypes = [type(np.dtype(code)) for code in ('f8', 'f4', 'i8', 'i4', 'bool')]
-    # bytes are written as a call of codecs.encode, which torch itself allows from 2.5 on
+    # bytes are pickled as a call of codecs.encode, which torch allows from 2.5 on
     plain = [HistoryBuffer, np.ndarray, np.dtype, codecs.encode]
     return [*plain, *twins, *dtypes, _history_getattr()]
 
 
 @contextlib.contextmanager
 def _allowed(functions: list[Callable]) -> Iterator[None]:
-    """Allow these for one load (``torch.serialization.safe_globals`` came with 2.5)."""
+    """Allow globals for one load, like ``torch.serialization.safe_globals`` of torch 2.5."""
     from torch import serialization
 
     before = serialization.get_safe_globals()
@@ -178,30 +178,30 @@ def _allowed(functions: list[Callable]) -> Iterator[None]:
 
 
 def load_strictly(filename: str | os.PathLike[str], map_location: Any = None) -> Any:
-    """Read a checkpoint without ever running code that the file brings along.
+    """Load a checkpoint without executing any code in it.
 
-    Tensors, plain containers, numbers, texts and the message hub of MMEngine's ``Runner`` are
-    read; whatever else a file asks for is refused, and there is no second attempt.
+    Supports tensors, plain containers, numbers, strings and the message hub of MMEngine's
+    ``Runner``. Rejects everything else, without falling back to unsafe loading.
 
     Args:
-        filename: Local file, ``~`` allowed.
+        filename: Local file; ``~`` is expanded.
         map_location: As in :func:`torch.load`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        CheckpointError: the file is no checkpoint, is damaged, or asks for anything else.
+        FileNotFoundError: the file does not exist.
+        CheckpointError: the file is not a checkpoint, is damaged, or contains anything else.
     """
     import torch
 
     path = Path(filename).expanduser()
     if not path.is_file():
-        advice = 'check the path, or make the file with one of tools/model_converters'
+        advice = 'check the path, or create the file with one of tools/model_converters'
         raise FileNotFoundError(f'There is no checkpoint {path}; {advice}.')
     try:
         with _allowed(_safe_globals()), warnings.catch_warnings():
             warnings.simplefilter('ignore')
             return torch.load(path, map_location=map_location, weights_only=True)
-    except Exception as error:  # whatever a foreign file makes torch stumble over
+    except Exception as error:  # torch raises many types of errors for other files
         raise CheckpointError(_refusal(path, error)) from error
 
 
@@ -212,24 +212,23 @@ def _refusal(path: Path, error: Exception) -> str:
     elif re.search('asks for the attribute|reduce|create new object', text):
         reason = 'it asks for more than a checkpoint needs'
     elif isinstance(error, UnpicklingError):
-        reason = 'it is damaged or no checkpoint'
+        reason = 'it is damaged or not a checkpoint'
     else:
         reason = f'PyTorch cannot read it ({text.split(". ")[0][:200]})'
     return (
-        f'The checkpoint {path} was refused because {reason}; download it again, or have its '
-        'author save the weights alone with torch.save(model.state_dict(), file).'
+        f'The checkpoint {path} was refused because {reason}; download it again, or ask its '
+        'author to save only the weights with torch.save(model.state_dict(), file).'
     )
 
 
 def check_weights_file(content: Any, name: str | os.PathLike[str]) -> Any:
-    """Return a checkpoint that holds weights, all of them finite.
+    """Check that a checkpoint contains weights and that all of them are finite, and return it.
 
     Args:
-        content: What was read.
-        name: File or address, for the error.
+        name: File or address, for the error message.
 
     Raises:
-        CheckpointError: it is no dictionary, holds no tensors, or NaN or infinity.
+        CheckpointError: it is not a dictionary, contains no tensors, or NaN or infinity.
     """
     import torch
 
@@ -242,8 +241,8 @@ def check_weights_file(content: Any, name: str | os.PathLike[str]) -> Any:
         if isinstance(weights, Mapping):
             held = f'{held} of {", ".join(map(str, list(weights)[:3]))}'
         raise CheckpointError(
-            f'The checkpoint {name} holds a {held} where named weights are expected: give a file '
-            'that a training wrote, torch.save(model.state_dict(), file), or the output of one of '
+            f'The checkpoint {name} holds a {held} instead of named weights: use a checkpoint of '
+            'a training, a file of torch.save(model.state_dict(), file), or the output of one of '
             'tools/model_converters.'
         )
     broken = [
@@ -253,22 +252,22 @@ def check_weights_file(content: Any, name: str | os.PathLike[str]) -> Any:
         more = f' and {len(broken) - 1} more' if len(broken) > 1 else ''
         raise CheckpointError(
             f'The checkpoint {name} has NaN or infinity in {broken[0]}{more}, which would give '
-            'masks without meaning: take an earlier one, and train with a smaller learning rate '
-            'or without mixed precision.'
+            'meaningless masks: use an earlier one, and train with a smaller learning rate or '
+            'without mixed precision.'
         )
     return content
 
 
 def load_from_local(filename: str, map_location: Any = None) -> Any:
-    """Load a local checkpoint; MMEngine prints the end of this name in its log.
+    """Load a local checkpoint.
 
-    Where there is none, and it is one of those that were converted by hand before weights had
-    names, the weights of the name are loaded.
+    MMEngine logs the last part of the name of this function. If the file does not exist and is
+    one of those that used to be converted by hand, loads the pretrained weights that replace it.
     """
     from mmwsss.models import pretrained
 
     if name := pretrained.named(filename):
-        print(f'{filename} is not there; {name} is taken.', file=sys.stderr)
+        print(f'{filename} does not exist; using {name}.', file=sys.stderr)
         return pretrained.load_from_mmwsss(name, map_location)
     return check_weights_file(load_strictly(filename, map_location), filename)
 
@@ -276,13 +275,13 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
 def load_url(
     url: str, model_dir: str | None = None, map_location: Any = None, progress: bool = True
 ) -> Any:
-    """Download a checkpoint into PyTorch's cache, unless it is there, and read it strictly.
+    """Download a checkpoint to PyTorch's cache, unless it is cached, and load it safely.
 
     Args:
         url: ``http`` or ``https`` address.
         model_dir: Folder of the cache, ``checkpoints`` in PyTorch's hub folder by default.
         map_location: As in :func:`torch.load`.
-        progress: Whether to show a bar.
+        progress: Show a progress bar.
 
     Raises:
         CheckpointError: it cannot be downloaded or read.
@@ -298,17 +297,17 @@ def load_url(
             hub.download_url_to_file(url, str(path), progress=progress)
         except (OSError, ValueError) as error:
             raise CheckpointError(
-                f'The checkpoint {url} could not be downloaded ({error}); download it by hand '
-                'and give the path of the file.'
+                f'The checkpoint {url} could not be downloaded ({error}); download it manually '
+                'and use the path of the file.'
             ) from error
     return check_weights_file(load_strictly(path, map_location), url)
 
 
 def load_from_openmmlab(filename: str, map_location: Any = None) -> Any:
-    """Load ``open-mmlab://name``, by MMEngine's table of names.
+    """Load ``open-mmlab://name`` with MMEngine's table of names.
 
     Raises:
-        CheckpointError: the table has no such name.
+        CheckpointError: the table does not contain the name.
     """
     from mmengine.runner import checkpoint
 
@@ -316,7 +315,7 @@ def load_from_openmmlab(filename: str, map_location: Any = None) -> Any:
     name = checkpoint.get_deprecated_model_names().get(name, name)
     address = checkpoint.get_external_models().get(name)
     if address is None:
-        raise CheckpointError(f"{filename} is not in MMEngine's table; give a file or an URL.")
+        raise CheckpointError(f"{filename} is not in MMEngine's table; use a file or a URL.")
     if urlparse(address).scheme in ('http', 'https'):
         return checkpoint.load_from_http(address, map_location=map_location)
     path = Path(checkpoint._get_mmengine_home()) / address
@@ -324,26 +323,26 @@ def load_from_openmmlab(filename: str, map_location: Any = None) -> Any:
 
 
 def load_from_mmwsss(filename: str, map_location: Any = None) -> Any:
-    """Load ``mmwsss://name`` by :func:`mmwsss.models.pretrained.load_from_mmwsss`."""
+    """Load ``mmwsss://name`` with :func:`mmwsss.models.pretrained.load_from_mmwsss`."""
     from mmwsss.models import pretrained
 
     return pretrained.load_from_mmwsss(filename, map_location)
 
 
 def load_from_remote_store(filename: str, map_location: Any = None) -> Any:
-    """Refuse the stores whose readers unpickle by themselves.
+    """Reject remote stores, whose readers unpickle without checks.
 
     Raises:
         CheckpointError: always.
     """
     raise CheckpointError(
-        f'The checkpoint {filename} cannot be read safely from there; download it and give the '
+        f'The checkpoint {filename} cannot be read safely from there; download it and use the '
         'path of the file.'
     )
 
 
 def _put_whole(self: Any, obj: bytes | memoryview, filepath: str | os.PathLike[str]) -> None:
-    """Write a file that appears under its name when it is complete, as ``LocalBackend.put``."""
+    """Replace ``LocalBackend.put`` by an atomic write."""
     from mmwsss.utils import atomic_write
 
     with atomic_write(filepath) as file:
@@ -351,10 +350,7 @@ def _put_whole(self: Any, obj: bytes | memoryview, filepath: str | os.PathLike[s
 
 
 def install_strict_loading() -> None:
-    """Make MMEngine load every checkpoint with :func:`load_strictly`, on both stacks.
-
-    What it writes, checkpoints among it, is then whole or not there.
-    """
+    """Make MMEngine load every checkpoint with :func:`load_strictly` and write files atomically."""
     from mmengine.runner import checkpoint
 
     register = checkpoint.CheckpointLoader.register_scheme
@@ -363,8 +359,8 @@ def install_strict_loading() -> None:
     register('mmwsss://', load_from_mmwsss, force=True)
     stores = ['pavi://', r'(\S+\:)?s3://', r'(\S+\:)?petrel://']
     register(stores, load_from_remote_store, force=True)
-    # a checkpoint of a full disk would be half there, and no error would name it
+    # a full disk would leave a partial checkpoint, and the error would not name the file
     local = importlib.import_module('mmengine.fileio.backends.local_backend')
     local.LocalBackend.put = _put_whole
-    # the other schemes end in the module's load_from_http, which calls load_url by this name
+    # the other schemes use the module's load_from_http, which calls load_url by this name
     checkpoint.load_url = load_url

@@ -61,7 +61,7 @@ def test_either_stack_passes(installed, versions):
     ('versions', 'problem'),
     [
         ({}, 'neither the OneDL nor the OpenMMLab packages are installed'),
-        ({**GOOD, 'mmcv': '2.1.0'}, r'two stacks .*onedl-mmcv.*, mmcv\)'),
+        ({**GOOD, 'mmcv': '2.1.0'}, r'both stacks .*onedl-mmcv.*, mmcv\)'),
         (
             {'onedl-mmengine': '0.10.12', 'onedl-mmcv': '2.3.6'},
             'only half of the onedl stack is installed, onedl-mmsegmentation is missing',

@@ -19,8 +19,9 @@ from mmengine.runner import Runner
 from tests.loading import ROOT, load_file
 
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
-TOOL = re.compile(r'(?:^|/)(tools/(?:\w+/)?\w+\.py)$')
+TOOL = re.compile(r'(?:^|/)((?:tools|benchmarks)/(?:\w+/)?\w+\.py)$')
 # of a block that shows what a tool takes, not a command
+SCRIPT = re.compile(r'((?:tools|benchmarks)/\S+\.py)(.*?)(?=\bpython\b|\Z)', re.DOTALL)
 SYNOPSIS = re.compile(r'(?<!=)\[[-A-Za-z]|(?<!\$)\bCONFIG\b(?!=)|CAM_DIR')
 # tools whose checkpoint was trained with their config, whatever its folder is called
 TRAINED = {'test.py', 'make_cams.py', 'make_walks.py', 'make_predictions.py'}
@@ -42,7 +43,7 @@ def shell_blocks(page):
 def shell(tmp_path_factory):
     """A function that returns the commands of a block as lists of words."""
     folder = tmp_path_factory.mktemp('shell')
-    for name in ('tools', 'configs', 'docs'):
+    for name in ('tools', 'benchmarks', 'configs', 'docs'):
         (folder / name).symlink_to(ROOT / name)
     (folder / 'bin').mkdir()
     for name in ('python', 'pip', 'make', 'mim', 'srun'):
@@ -132,24 +133,23 @@ def wrong_parts(name, words):
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
 def test_commands_of_a_page(page, shell, monkeypatch):
-    # as where a tool is run
-    monkeypatch.syspath_prepend(ROOT / 'tools/analysis_tools')
     monkeypatch.chdir(ROOT)
     # a block may use what an earlier one has set
     script = '\n'.join(block for block in shell_blocks(page) if not SYNOPSIS.search(block))
     commands = [found for words in shell(script) if (found := split_words(words))]
-    assert bool(commands) == ('tools/' in script)
+    assert bool(commands) == bool(re.search('tools/|benchmarks/', script))
     wrong = [f'{command}: {part}' for command in commands for part in wrong_parts(*command)]
     assert not wrong
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
-def test_options_that_a_page_shows(page, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / 'tools/analysis_tools')
+def test_options_that_a_page_shows(page):
     for block in shell_blocks(page):
         if not SYNOPSIS.search(block):
             continue
-        for name, words in re.findall(r'(tools/\S+\.py)(.*?)(?=\bpython\b|\Z)', block, re.DOTALL):
+        for name, words in re.findall(
+            r'((?:tools|benchmarks)/\S+\.py)(.*?)(?=\bpython\b|\Z)', block, re.DOTALL
+        ):
             known = parse(name, ['--help'])
             options = set(re.findall(r'--[a-z][a-z-]*', words))
             assert not {option for option in options if not re.search(rf'{option}\b', known)}, name

@@ -1,4 +1,4 @@
-"""The snippets of docs/mix_in.md: configs that build and train, programs that run."""
+"""The snippets of docs/mix_in.md and docs/add_a_method.md: configs train, programs run."""
 
 import re
 import runpy
@@ -17,14 +17,17 @@ pytestmark = pytest.mark.stack
 
 CONFIGS = ('fcn_r18', 'cam_head', 'adaptive_k', 'dense_crf', 'dense_energy')
 PROGRAMS = ('refine', 'pixel_correlation', 'affinity_head')
-MODULES = ('energy_segmentor',)
+MODULES = ('energy_segmentor', 'mirror_loss', 'mirror_segmentor')
+METHOD = 'mirror_r38-tiny_emblems'
+REGISTERED = ('EnergySegmentor', 'MirrorLoss', 'MirrorSegmentor')
 
 
 def find_snippets(repo):
     """Return the snippets that name a file, by the name."""
-    page = (repo / 'docs/mix_in.md').read_text(encoding='utf-8')
-    blocks = re.findall(r'```python\n(.*?)```', page, re.DOTALL)
-    named = [re.match(r'# (\w+)\.py\n', block) for block in blocks]
+    pages = ('docs/mix_in.md', 'docs/add_a_method.md')
+    text = ''.join((repo / page).read_text(encoding='utf-8') for page in pages)
+    blocks = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
+    named = [re.match(r'# ([\w-]+)\.py\n', block) for block in blocks]
     return {
         match[1]: block for match, block in zip(named, blocks, strict=True) if match is not None
     }
@@ -35,12 +38,14 @@ def folder(repo, tmp_path, monkeypatch):
     """A folder with all snippets as files, from which they are run."""
     for name, text in find_snippets(repo).items():
         (tmp_path / f'{name}.py').write_text(text)
+    (tmp_path / 'configs').symlink_to(repo / 'configs')
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
     for name in MODULES:
         sys.modules.pop(name, None)
-    MODELS.module_dict.pop('EnergySegmentor', None)
+    for name in REGISTERED:
+        MODELS.module_dict.pop(name, None)
 
 
 def make_batch(folder):
@@ -68,7 +73,7 @@ def losses_of(model, folder):
 
 
 def test_every_snippet_is_tested(repo):
-    assert set(find_snippets(repo)) == {*CONFIGS, *PROGRAMS, *MODULES}
+    assert set(find_snippets(repo)) == {*CONFIGS, *PROGRAMS, *MODULES, METHOD}
 
 
 @pytest.mark.parametrize('name', CONFIGS)
@@ -118,3 +123,19 @@ def test_program_runs(folder, name, result, shape):
     found = runpy.run_path(str(folder / f'{name}.py'))[result]
     assert tuple(found.shape) == shape
     assert found.isfinite().all()
+
+
+def test_method_trains_and_predicts(folder):
+    model = build(METHOD)
+    batch = make_batch(folder)
+    for sample, label in zip(batch['data_samples'], (0, 3), strict=True):
+        sample.gt_score = torch.nn.functional.one_hot(torch.tensor(label), 6).float()
+    data = model.data_preprocessor(batch, training=True)
+    losses = model.train()(**data, mode='loss')
+    losses['loss_mirror'].backward()
+    assert losses.keys() == {'loss_cls', 'loss_mirror'}
+    assert model.cam_head.conv_cam.weight.grad[[0, 3]].abs().sum() > 0
+    assert not model.cam_head.conv_cam.weight.grad[[1, 2, 4, 5]].any()
+    with torch.no_grad():
+        (first, _) = model.eval().test_step(batch)
+    assert first.pred_sem_seg.data.shape == (1, 64, 64)

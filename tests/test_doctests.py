@@ -16,6 +16,14 @@ def test_modules_are_found():
     assert {'mmwsss.ops.cam', 'mmwsss.models.segmentors.seam'} <= set(MODULES)
 
 
+@pytest.mark.parametrize('package', ['losses', 'refiners', 'ops'])
+def test_public_names_have_an_example(package):
+    package = importlib.import_module(f'mmwsss.{"" if package == "ops" else "models."}{package}')
+    public = {name: getattr(package, name) for name in package.__all__}
+    without = {n for n, thing in public.items() if 'Example:\n' not in (thing.__doc__ or '')}
+    assert public and without <= {'LocalCrops', 'PairLabels', 'WeightedLoss'}
+
+
 @pytest.mark.parametrize('name', MODULES)
 def test_examples(name):
     # what is logged comes on top of what an example shows

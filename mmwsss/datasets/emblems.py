@@ -1,4 +1,4 @@
-"""Emblems: a data set for weakly supervised segmentation that is drawn, not downloaded."""
+"""Emblems: a synthetic data set for weakly supervised segmentation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .emblems_shapes import EMBLEMS, emblem_palette
 from .label_writers import write_image_labels
 from .masks import MaskError, read_mask
 
-# raised whenever equal settings give other pictures
+# version of the drawing; increase it when equal settings give different pictures
 DRAWING = 1
 DESCRIPTION = 'emblems.json'
 SPLITS = ('train', 'val')
@@ -30,19 +30,18 @@ MIN_SIZE = 32
 
 @dataclass(frozen=True)
 class EmblemsSettings:
-    """What determines every byte of an Emblems data set.
+    """Settings that fully determine an Emblems data set.
 
     Args:
-        num_train: Images of the training split.
-        num_val: Images of the validation split.
+        num_train: Number of training images.
+        num_val: Number of validation images.
         size: Height and width of the images, at least 32.
-        num_emblems: Foreground classes, 2 to 20.
-        seed: Of everything random.
-        context: Probability in [0, 1] that the background is the kind that goes with an emblem
-            of the image; 0 makes backgrounds independent of classes.
+        num_emblems: Number of foreground classes, 2 to 20.
+        context: Probability that the background is the kind associated with an emblem of the
+            image; 0 makes backgrounds independent of classes.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: a number is out of range.
     """
 
     num_train: int = 2000
@@ -70,34 +69,29 @@ class EmblemsSettings:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, background first."""
+        """Class names, background first."""
         return ('background', *list(EMBLEMS)[: self.num_emblems])
 
     @property
     def palette(self) -> list[list[int]]:
-        """Colours of the classes, RGB."""
+        """RGB colours of the classes."""
         return emblem_palette(self.num_emblems)
 
 
 class EmblemsImage(NamedTuple):
-    """One image of the data set.
-
-    Args:
-        split: ``train`` or ``val``.
-        number: Position in the split.
-    """
+    """One image of the data set, by split (``train`` or ``val``) and index in the split."""
 
     split: str
     number: int
 
     @property
     def name(self) -> str:
-        """Name of the files, without extension."""
+        """File name without extension."""
         return f'{self.split}_{self.number:05d}'
 
 
 def list_images(settings: EmblemsSettings) -> list[EmblemsImage]:
-    """Return all images of a data set, training first."""
+    """Return all images of a data set, training images first."""
     numbers = (settings.num_train, settings.num_val)
     return [EmblemsImage(s, i) for s, n in zip(SPLITS, numbers, strict=True) for i in range(n)]
 
@@ -111,17 +105,12 @@ def _paths(root: Path, image: EmblemsImage) -> tuple[Path, Path]:
 
 
 def draw_image(image: EmblemsImage, root: Path, settings: EmblemsSettings) -> tuple[int, ...]:
-    """Write an image and its mask; every image has a random state of its own.
-
-    Args:
-        image: Which one.
-        root: Folder of the data set.
-        settings: Of the data set.
+    """Write an image and its mask, with a random state of its own.
 
     Returns:
         The sorted indices of its emblems.
     """
-    # several processes draw side by side
+    # several processes draw in parallel
     cv2.setNumThreads(1)
     rng = np.random.default_rng([settings.seed, SPLITS.index(image.split), image.number])
     scene = draw_scene(rng, settings.size, settings.num_emblems, context=settings.context)
@@ -136,7 +125,7 @@ def draw_image(image: EmblemsImage, root: Path, settings: EmblemsSettings) -> tu
 
 
 def _drawn_labels(root: Path, image: EmblemsImage, settings: EmblemsSettings) -> Any:
-    """Return the labels of an image that is there, or None."""
+    """Return the labels of an existing image, or None."""
     image_path, mask_path = _paths(root, image)
     if not image_path.exists():
         return None
@@ -148,18 +137,15 @@ def _drawn_labels(root: Path, image: EmblemsImage, settings: EmblemsSettings) ->
 
 
 def read_description(root: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what the generator wrote beside a data set.
-
-    Args:
-        root: Folder of the data set.
+    """Read the description of a data set in the folder ``root``.
 
     Returns:
         ``drawing`` (version of the drawing), ``settings``, ``classes``, ``palette`` and
         ``complete`` (False while images are missing).
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is not the generator's.
+        FileNotFoundError: the description does not exist.
+        ValueError: it is invalid.
     """
     path = Path(root) / DESCRIPTION
     try:
@@ -203,7 +189,7 @@ def _write_description(root: Path, settings: EmblemsSettings, complete: bool) ->
 
 
 def _check_folder(root: Path, settings: EmblemsSettings) -> None:
-    """Refuse a folder with anything but (a part of) this very data set.
+    """Check that a folder is empty or contains this data set, complete or not.
 
     Raises:
         ValueError: see :func:`make_emblems`.
@@ -212,7 +198,7 @@ def _check_folder(root: Path, settings: EmblemsSettings) -> None:
         return
     if not (root / DESCRIPTION).exists():
         raise ValueError(
-            f'{root} is not empty and has no {DESCRIPTION}, so it is not Emblems: name another '
+            f'{root} is not empty and has no {DESCRIPTION}, so it is not Emblems: use another '
             'folder.'
         )
     found = read_description(root)
@@ -222,7 +208,7 @@ def _check_folder(root: Path, settings: EmblemsSettings) -> None:
     other = [f'{k} {there.get(k)} (asked: {v})' for k, v in asked.items() if there.get(k) != v]
     if other:
         raise ValueError(
-            f'{root} holds Emblems with other settings, {", ".join(other)}: name another folder '
+            f'{root} contains Emblems with other settings, {", ".join(other)}: use another folder '
             'or remove this one.'
         )
 
@@ -233,10 +219,10 @@ def make_emblems(
     *,
     workers: int = 1,
 ) -> int:
-    """Draw a data set, the rest of one that was begun, or nothing where it is finished.
+    """Draw a data set, or the missing images of an incomplete one.
 
-    Equal settings give equal files on one version of NumPy, OpenCV and Pillow (which encodes),
-    however many processes draw. The layout is that of VOC.
+    Equal settings give equal files for the same versions of NumPy, OpenCV and Pillow, whatever
+    the number of processes. The layout is that of VOC.
 
     .. code-block:: none
 
@@ -248,15 +234,15 @@ def make_emblems(
         `-- emblems.json                           settings, classes, palette
 
     Args:
-        root: Folder, made if need be.
-        settings: Of the data set; the default ones are those of the benchmark.
+        root: Folder, created if necessary.
+        settings: Settings of the data set; the defaults are those of the benchmark.
         workers: Number of processes.
 
     Returns:
         The number of images drawn.
 
     Raises:
-        ValueError: the folder holds other things, or Emblems with other settings.
+        ValueError: the folder contains other files, or Emblems with other settings.
         concurrent.futures.process.BrokenProcessPool: a process was killed.
     """
     root, settings = Path(root), settings or EmblemsSettings()

@@ -16,9 +16,8 @@ def smooth_noise(rng: Rng, size: int, cells: tuple[int, int]) -> Image:
     """Return smooth noise of about unit range.
 
     Args:
-        rng: Source of everything random.
         size: Height and width in pixels.
-        cells: Number of bumps down and across.
+        cells: Number of bumps, vertically and horizontally.
 
     Shapes:
         returns: ``(size, size)`` float32.
@@ -29,7 +28,7 @@ def smooth_noise(rng: Rng, size: int, cells: tuple[int, int]) -> Image:
 
 
 def _grid(size: int) -> tuple[Image, Image]:
-    """Return rows and columns in [0, 1], the units in which scenes are planned."""
+    """Return row and column coordinates in [0, 1]."""
     axis = (np.arange(size, dtype=np.float32) + 0.5) / size
     rows, columns = np.meshgrid(axis, axis, indexing='ij')
     return rows.astype(np.float32), columns.astype(np.float32)
@@ -41,8 +40,6 @@ def random_colours(
     """Return random colours of any hue.
 
     Args:
-        rng: Source of everything random.
-        number: How many.
         saturation: Range of the saturation (HSV), in [0, 1].
         value: Range of the value (HSV), in [0, 1].
 
@@ -87,7 +84,7 @@ def _pattern(rng: Rng, size: int, kind: str) -> Image:
 
 
 def _clutter(rng: Rng, image: Image) -> None:
-    """Scatter small sticks and pebbles, in place."""
+    """Draw small random sticks and pebbles, in place."""
     size = len(image)
     for _ in range(rng.integers(6, 14)):
         colour = random_colours(rng, 1, (0.1, 0.6), (0.1, 1))[0].tolist()
@@ -106,7 +103,6 @@ def draw_background(rng: Rng, size: int, kind: str) -> tuple[Image, list[Image]]
     """Draw a background without bodies.
 
     Args:
-        rng: Source of everything random.
         size: Height and width in pixels.
         kind: One of ``BACKGROUNDS``.
 

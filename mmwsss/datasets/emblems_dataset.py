@@ -16,20 +16,20 @@ from .image_level_dataset import ImageLevelDataset
 class EmblemsDataset(ImageLevelDataset):
     """A split of Emblems, drawn by ``tools/dataset_converters/make_emblems.py``.
 
-    Classes and palette are those that the data set was drawn with.
+    Classes and palette are read from the description of the data set.
 
     Args:
-        ann_file: ``train``, ``val`` or a split file of your own, relative to ``data_root``.
+        ann_file: ``train``, ``val`` or a custom split file, relative to ``data_root``.
         data_root: Folder of the data set.
         image_labels: Source of the image-level labels, relative to ``data_root``.
         data_prefix: Folders, relative to ``data_root``; with ``seg_map_path``
             (``SegmentationClass``) samples have masks for evaluation.
-        metainfo: Some of the classes in place of all.
+        metainfo: A subset of the classes.
         **kwargs: Arguments of :class:`ImageLevelDataset`.
 
     Raises:
-        FileNotFoundError: the data set was not drawn.
-        ValueError: it was drawn in part, or the file that describes it is wrong.
+        FileNotFoundError: the data set does not exist.
+        ValueError: it is incomplete, or its description is invalid.
     """
 
     METAINFO = dict(classes=('background', *EMBLEMS), palette=emblem_palette(len(EMBLEMS)))
@@ -47,7 +47,7 @@ class EmblemsDataset(ImageLevelDataset):
         description = read_description(data_root)
         if not description['complete']:
             raise ValueError(
-                f'EmblemsDataset: {data_root} is drawn in part: run '
+                f'EmblemsDataset: {data_root} is incomplete: run '
                 'tools/dataset_converters/make_emblems.py again to complete it.'
             )
         drawn = {key: description[key] for key in ('classes', 'palette')}

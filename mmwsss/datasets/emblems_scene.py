@@ -18,14 +18,14 @@ from .emblems_backgrounds import (
 )
 from .emblems_shapes import EMBLEMS, draw_emblem, emblem_scale
 
-EMBLEM_SHARE = (0.055, 0.075)  # of the body's area
-EMBLEM_OFFSET = (0.45, 0.95)  # from the middle of the body, in radii
-EMBLEM_TURN = 0.5  # radians to either side
-BODY_RADIUS = (0.29, 0.39)  # of the disc of the same area, in sides of the image
-BODY_STRETCH = (1.2, 1.6)  # of one axis; the other shrinks by as much
+EMBLEM_SHARE = (0.055, 0.075)  # fraction of the area of the body
+EMBLEM_OFFSET = (0.45, 0.95)  # distance from the centre of the body, in radii
+EMBLEM_TURN = 0.5  # maximum rotation in radians, to either side
+BODY_RADIUS = (0.29, 0.39)  # radius of the disc of equal area, as a fraction of the image side
+BODY_STRETCH = (1.2, 1.6)  # of one axis; the other is divided by the same factor
 BODY_LOBES = (0.05, 0.3)
-BODY_CONTRAST = 0.4  # Euclidean, RGB in [0, 1]
-MIN_VISIBLE = 0.58  # of a body's area
+BODY_CONTRAST = 0.4  # Euclidean distance in RGB, [0, 1]
+MIN_VISIBLE = 0.58  # fraction of the area of a body
 TRIES = 20
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 CIRCLE = np.stack([np.sin(np.arange(8) * np.pi / 4), np.cos(np.arange(8) * np.pi / 4)], axis=1)
@@ -36,12 +36,12 @@ class Body:
     """A blob in the scene.
 
     Args:
-        label: Index of its emblem, or None where it carries none.
-        area: Of the whole body, whether seen or not, in pixels.
-        cover: Share of each pixel that the body covers, as if nothing were before it.
-        ink: Share that its emblem covers; None where there is no emblem.
-        colour: Of the body, RGB in [0, 1].
-        ink_colour: Of the emblem.
+        label: Index of its emblem, None without an emblem.
+        area: Area of the whole body in pixels, including hidden parts.
+        cover: Fraction of each pixel covered by the body, ignoring occlusion.
+        ink: Fraction of each pixel covered by its emblem, None without an emblem.
+        colour: RGB in [0, 1].
+        ink_colour: RGB of the emblem in [0, 1].
 
     Shapes:
         cover: ``(H, W)`` float32, like ``ink``.
@@ -58,18 +58,18 @@ class Body:
 
 @dataclass(frozen=True)
 class Scene:
-    """A drawn image with everything that is known about it.
+    """A drawn image with its ground truth.
 
     Args:
-        image: RGB.
-        mask: 0 background, k + 1 body with emblem k; bodies without emblem are background.
-        bodies: 0 none, i + 1 the i-th body, with or without emblem.
-        emblems: Where an emblem covers most of a pixel.
+        mask: 0 for background, k + 1 for bodies with emblem k; bodies without emblem are
+            background.
+        bodies: 0 for none, i + 1 for the i-th body, with or without emblem.
+        emblems: Pixels mostly covered by an emblem.
         labels: Sorted indices of the emblems in the image.
-        background: Kind of background, one of ``BACKGROUNDS``.
+        background: One of ``BACKGROUNDS``.
 
     Shapes:
-        image: ``(H, W, 3)`` uint8.
+        image: ``(H, W, 3)`` uint8, RGB.
         mask: ``(H, W)`` uint8, like ``bodies``.
         emblems: ``(H, W)`` bool.
     """
@@ -83,7 +83,7 @@ class Scene:
 
 
 def _far_colour(rng: Rng, others: list[Image], distance: float) -> Image:
-    """Return a random colour at least ``distance`` from others, or the farthest of 24."""
+    """Return a random colour at least ``distance`` from others, or the farthest of 24 samples."""
     candidates = random_colours(rng, 24, (0.1, 0.55), (0.2, 1))
     best, best_distance = candidates[0], -1.0
     for colour in candidates:
@@ -96,7 +96,7 @@ def _far_colour(rng: Rng, others: list[Image], distance: float) -> Image:
 
 
 def _blob(rng: Rng, size: int) -> tuple[Image, tuple[float, float], float]:
-    """Return the cover of a random blob, its middle (row, column) and area in pixels."""
+    """Return the cover of a random blob, its centre (row, column) and its area in pixels."""
     radius = rng.uniform(*BODY_RADIUS) * size
     middle = rng.uniform(0.1, 0.9, 2) * size
     stretch, turn = rng.uniform(*BODY_STRETCH), rng.uniform(0, np.pi)
@@ -106,7 +106,7 @@ def _blob(rng: Rng, size: int) -> tuple[Image, tuple[float, float], float]:
     point = (point.real / stretch + 1j * point.imag * stretch).astype(np.complex64)
     distance = np.abs(point)
     unit = point / np.maximum(distance, 1e-3)
-    # a Fourier series of the angle, by Horner's rule
+    # a Fourier series of the angle, evaluated by Horner's rule
     waves = rng.uniform(*BODY_LOBES, 4) / (2, 3, 4, 5) * np.exp(2j * np.pi * rng.random(4))
     edge = np.zeros_like(unit)
     for wave in waves[::-1].astype(np.complex64):
@@ -119,7 +119,7 @@ def _blob(rng: Rng, size: int) -> tuple[Image, tuple[float, float], float]:
 def _emblem(
     rng: Rng, label: int, cover: Image, middle: tuple[float, float], area: float
 ) -> Image | None:
-    """Return the ink of an emblem that lies inside a body, or None after too many misses."""
+    """Return the ink of an emblem inside a body, or None after too many failed tries."""
     name = list(EMBLEMS)[label]
     radius = emblem_scale(name, area * rng.uniform(*EMBLEM_SHARE))
     for _ in range(TRIES):
@@ -138,7 +138,7 @@ def _emblem(
 
 
 def _fits(body: Body, placed: list[Body]) -> bool:
-    """Return whether enough is seen of a body in front and of those behind it."""
+    """Return whether a new body in front and all bodies behind it are visible enough."""
     front = body.cover > 0
     if any(other.ink is not None and (front & (other.ink > 0)).any() for other in placed):
         return False
@@ -154,7 +154,7 @@ def _fits(body: Body, placed: list[Body]) -> bool:
 def _place(
     rng: Rng, size: int, label: int | None, placed: list[Body], colours: list[Image]
 ) -> None:
-    """Add a body in front of those placed, or none where no place was found."""
+    """Add a body in front of the placed ones, if a suitable position is found."""
     colour = _far_colour(rng, [*colours, *(body.colour for body in placed)], BODY_CONTRAST)
     ink_colour = None
     if label is not None:
@@ -174,7 +174,7 @@ def _place(
 
 
 def _paint(rng: Rng, image: Image, body: Body) -> Image:
-    """Return the image with a body in front of it."""
+    """Draw a body over the image."""
     size = len(image)
     cells = [(4, 4), (12, 12), (3, 30), (40, 40)][rng.integers(4)]
     texture = 1 + rng.uniform(0.1, 0.25) * (smooth_noise(rng, size, cells) - 0.5)
@@ -185,7 +185,7 @@ def _paint(rng: Rng, image: Image, body: Body) -> Image:
 
 
 def _labels(rng: Rng, num_emblems: int) -> list[int | None]:
-    """Return what to place, back to front: emblems, and None for bodies without."""
+    """Return the labels of the bodies to place, back to front; None for bodies without emblem."""
     objects = rng.choice((1, 2, 3), p=(0.35, 0.4, 0.25))
     labels: list[int | None] = rng.integers(0, num_emblems, objects).tolist()
     labels += [None] * int(rng.choice((0, 1, 2), p=(0.4, 0.4, 0.2)))
@@ -193,14 +193,13 @@ def _labels(rng: Rng, num_emblems: int) -> list[int | None]:
 
 
 def draw_scene(rng: Rng, size: int, num_emblems: int, *, context: float = 0.0) -> Scene:
-    """Draw a scene.
+    """Draw a scene; equal states of ``rng`` give equal scenes.
 
     Args:
-        rng: Source of everything random; equal states give equal scenes.
         size: Height and width in pixels.
-        num_emblems: How many of ``EMBLEMS`` may occur.
-        context: Probability that the background is the kind that goes with an emblem of the
-            image, emblem k with kind k modulo their number, rather than any kind.
+        num_emblems: Use only the first ones of ``EMBLEMS``.
+        context: Probability that the background is the kind associated with an emblem of the
+            image (emblem k with kind k modulo the number of kinds) instead of a random kind.
     """
     labels = _labels(rng, num_emblems)
     kind = int(rng.integers(len(BACKGROUNDS)))
@@ -216,7 +215,7 @@ def draw_scene(rng: Rng, size: int, num_emblems: int, *, context: float = 0.0) -
         _place(rng, size, shown[0], placed, colours)
     for body in placed:
         image = _paint(rng, image, body)
-    # what a lens and a sensor do
+    # blur and noise of a camera
     image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.5), dtype=np.float32)
     image += rng.normal(0, 0.015, image.shape).astype(np.float32)
     levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
@@ -226,7 +225,7 @@ def draw_scene(rng: Rng, size: int, num_emblems: int, *, context: float = 0.0) -
 def _truth(
     placed: list[Body], size: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_], tuple[int, ...]]:
-    """Return mask, bodies, emblems and labels of what was placed."""
+    """Return mask, bodies, emblems and labels of the placed bodies."""
     mask = np.zeros((size, size), dtype=np.uint8)
     bodies, emblems = mask.copy(), np.zeros((size, size), dtype=bool)
     for i, body in enumerate(placed):

@@ -1,4 +1,4 @@
-"""The twenty emblems of the Emblems data set as silhouettes in a unit disc."""
+"""The twenty emblems of the Emblems data set, as silhouettes in the unit disc."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-# twelfths of the circle, the first six farthest apart, then what lies between
+# twelfths of the circle; the first six are farthest apart, the others lie between them
 HUES = (0, 4, 8, 2, 6, 10, 1, 5, 9, 3, 7, 11, 0.5, 4.5, 8.5, 2.5, 6.5, 10.5, 1.5, 5.5)
 
 Plane = NDArray[np.float64]
@@ -17,7 +17,7 @@ Silhouette = NDArray[np.bool_]
 
 
 def _polygon(u: Plane, v: Plane, points: Sequence[tuple[float, float]]) -> Silhouette:
-    """Return where the even-odd rule puts a point inside the polygon."""
+    """Return which points are inside the polygon by the even-odd rule."""
     inside = np.zeros(u.shape, dtype=bool)
     for (u0, v0), (u1, v1) in zip(points, [*points[1:], points[0]], strict=True):
         if v0 == v1:
@@ -158,39 +158,26 @@ EMBLEMS: dict[str, Callable[[Plane, Plane], Silhouette]] = dict(
 
 
 def emblem_hue(index: int) -> float:
-    """Return the hue in [0, 1) that goes with an emblem.
-
-    Args:
-        index: Position in ``EMBLEMS``.
-    """
+    """Return the hue in [0, 1) of the emblem with this index in ``EMBLEMS``."""
     return HUES[index] / 12
 
 
 def emblem_palette(number: int) -> list[list[int]]:
-    """Return the colours of the first emblems in masks, the background's black first.
-
-    Args:
-        number: How many emblems.
-    """
+    """Return the RGB colours of black background and the first ``number`` emblems in masks."""
     colours = (colorsys.hsv_to_rgb(emblem_hue(i), 0.75, 0.95) for i in range(number))
     return [[0, 0, 0], *([round(255 * channel) for channel in c] for c in colours)]
 
 
 @cache
 def unit_area(name: str) -> float:
-    """Return the area of an emblem in the unit disc."""
+    """Return the area of an emblem inside the unit disc."""
     axis = (np.arange(256) + 0.5) / 128 - 1
     v, u = np.meshgrid(axis, axis, indexing='ij')
     return 4 * float(EMBLEMS[name](u, v).mean())
 
 
 def emblem_scale(name: str, area: float) -> float:
-    """Return the radius of the disc in which an emblem covers ``area`` square pixels.
-
-    Args:
-        name: Key of ``EMBLEMS``.
-        area: Square pixels.
-    """
+    """Return the radius of the disc in which an emblem covers ``area`` square pixels."""
     return float(np.sqrt(area / unit_area(name)))
 
 
@@ -203,18 +190,18 @@ def draw_emblem(
     *,
     oversampling: int = 4,
 ) -> NDArray[np.float32]:
-    """Draw an emblem with soft edges.
+    """Draw an emblem with antialiased edges.
 
     Args:
         name: Key of ``EMBLEMS``.
         shape: Height and width of the picture.
-        centre: Row and column of the emblem's middle.
-        radius: Of the disc that holds the emblem, in pixels.
-        angle: Rotation, radians.
-        oversampling: Samples a pixel in each direction.
+        centre: Row and column.
+        radius: Radius of the enclosing disc in pixels.
+        angle: Rotation in radians.
+        oversampling: Samples per pixel in each direction.
 
     Shapes:
-        returns: ``(H, W)`` float32, the share of each pixel that the emblem covers.
+        returns: ``(H, W)`` float32, the fraction of each pixel covered by the emblem.
     """
     ink = np.zeros(shape, dtype=np.float32)
     top, left = (max(int(np.floor(c - radius)) - 1, 0) for c in centre)

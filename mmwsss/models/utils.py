@@ -13,19 +13,18 @@ from mmwsss.utils import ModelMismatchError
 
 
 def check_label_classes(model: object, num_classes: int) -> None:
-    """Refuse more classes than the pseudo labels that a model makes can tell from "ignored".
+    """Check that uint8 pseudo labels can hold all classes of a model.
 
     Args:
-        model: The model, for the error.
-        num_classes: Classes of it, background included.
+        num_classes: Number of classes including background.
 
     Raises:
         ValueError: there are more than 255.
     """
     if num_classes > IGNORE_INDEX:
         raise ValueError(
-            f'{type(model).__name__}: num_classes={num_classes}, where its pseudo labels hold '
-            f'{IGNORE_INDEX} classes with the background ({IGNORE_INDEX} means ignored): choose '
+            f'{type(model).__name__}: num_classes={num_classes}, but pseudo labels hold at most '
+            f'{IGNORE_INDEX} classes including background ({IGNORE_INDEX} means ignored); use '
             'fewer classes.'
         )
 
@@ -51,7 +50,7 @@ def labels_from_mask(mask: Tensor, num_classes: int) -> Tensor:
     """Return the multi-hot foreground labels of a mask.
 
     Shapes:
-        mask: ``(1, H, W)`` int64; 255, and values of ``num_classes`` and above, are ignored.
+        mask: ``(1, H, W)`` int64; 255 and values from ``num_classes`` on are ignored.
         returns: ``(num_classes - 1,)`` float.
 
     Example:
@@ -59,7 +58,7 @@ def labels_from_mask(mask: Tensor, num_classes: int) -> Tensor:
         tensor([0., 1., 0.])
     """
     values = mask.flatten()
-    # the last place is for what is no class
+    # ignored pixels go to an extra last slot
     place = torch.where((values < num_classes) & (values != IGNORE_INDEX), values, num_classes)
     present = torch.zeros(num_classes + 1, device=mask.device)
     return present.scatter_(0, place, 1.0)[1:num_classes]
@@ -70,19 +69,18 @@ def image_labels(
 ) -> Tensor:
     """Stack the image-level labels of a batch.
 
-    ``gt_score`` is used where a sample has it; a sample with a mask alone, as MMSeg's own
-    pipelines give it, is labelled with the classes of its mask.
+    Uses ``gt_score`` if a sample has it, otherwise the classes of its mask, as provided by MMSeg's
+    own pipelines.
 
     Args:
-        num_classes: Classes of the model, background included.
-        device: Where the labels go.
+        num_classes: Number of classes of the model including background.
 
     Shapes:
         returns: ``(N, num_classes - 1)`` float multi-hot.
 
     Raises:
         ValueError: a sample has neither labels nor a mask.
-        ModelMismatchError: it has labels of another number of classes.
+        ModelMismatchError: a sample is labelled with a different number of classes.
     """
     labels = []
     for sample in data_samples:

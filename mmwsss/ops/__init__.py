@@ -1,4 +1,4 @@
-"""Numeric kernels behind refiners and losses: tensors in, tensors out."""
+"""Numeric kernels behind refiners and losses: functions from tensors to tensors."""
 
 from .affinity_labels import (
     combine_seed_labels,

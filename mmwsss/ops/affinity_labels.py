@@ -1,4 +1,4 @@
-"""Labels for affinity learning, made of class activation maps: what the two styles differ in."""
+"""Labels for affinity learning from class activation maps, for AffinityNet and IRN."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ IGNORE_INDEX = 255
 
 
 def fuse_affinity_scores(low: Tensor, high: Tensor, stride: int = 8) -> Tensor:
-    """Return the label of each cell of the feature grid from its scores at both exponents.
+    """Label each cell of the feature grid from its scores at two background exponents.
 
-    The class that wins against the much favoured background (low exponent) is trusted, and the
-    background where it wins although little favoured (high exponent); what lies between is
-    ignored, and so are cells without any score: padding.
+    A cell gets a class if the class beats the strong background (low exponent), and the background
+    label if the weak background (high exponent) wins. Other cells are ignored, and so are cells
+    without any score, i.e. padding.
 
     Source: Ahn and Kwak, CVPR 2018, Sec. 3.2.1, https://arxiv.org/abs/1803.10464, and its
     published code.
@@ -25,15 +25,14 @@ def fuse_affinity_scores(low: Tensor, high: Tensor, stride: int = 8) -> Tensor:
     Args:
         low: Scores of background and classes with the low exponent.
         high: The same with the high exponent.
-        stride: Pixels that a cell is wide; their scores are averaged.
+        stride: Width of a cell in pixels; their scores are averaged.
 
     Shapes:
         low, high: ``(n + 1, H, W)`` float in [0, 1], sides multiples of ``stride``.
-        returns: ``(H / stride, W / stride)`` uint8: 0, the place of the class in ``low``, or
-            255.
+        returns: ``(H / stride, W / stride)`` uint8: 0, the index of the class in ``low``, or 255.
 
     Raises:
-        ValueError: the shapes differ, or a side is no multiple of ``stride``.
+        ValueError: the shapes differ, or a side is not a multiple of ``stride``.
 
     Example:
         >>> low = torch.tensor([[.9, .2, .6, 0.], [.1, .8, .4, 0.]])[:, None]
@@ -49,7 +48,7 @@ def fuse_affinity_scores(low: Tensor, high: Tensor, stride: int = 8) -> Tensor:
     if low.shape[1] % stride or low.shape[2] % stride:
         raise ValueError(
             f'fuse_affinity_scores: both sides must be multiples of the stride {stride}, got '
-            f'{tuple(low.shape[1:])}: choose such a crop.'
+            f'{tuple(low.shape[1:])}; change the crop size.'
         )
     cells = F.avg_pool2d(torch.stack([low, high]), stride)  # (2, n + 1, h, w)
     with_low, with_high = cells.argmax(dim=1).to(torch.uint8)
@@ -59,17 +58,17 @@ def fuse_affinity_scores(low: Tensor, high: Tensor, stride: int = 8) -> Tensor:
 
 
 def seed_labels(cams: Tensor, scores: Sequence[float]) -> Tensor:
-    """Return the best of background and classes, once for each constant background score.
+    """Return the best of background and classes for each constant background score.
 
     Source: Ahn et al., CVPR 2019, https://arxiv.org/abs/1904.05044
 
     Args:
-        cams: Normalised maps of the classes that the image is tagged with.
-        scores: Constants that they compete with; the background wins a tie.
+        cams: Normalised maps of the tagged classes of an image.
+        scores: Background scores; the background wins ties.
 
     Shapes:
         cams: ``(n, H, W)`` float.
-        returns: ``(len(scores), H, W)`` int64: 0, or 1 + the place of the class in ``cams``.
+        returns: ``(len(scores), H, W)`` int64: 0, or 1 + the index of the class in ``cams``.
 
     Example:
         >>> seed_labels(torch.tensor([[[.1, .2]]]), (.15, .05)).tolist()
@@ -83,16 +82,16 @@ def seed_labels(cams: Tensor, scores: Sequence[float]) -> Tensor:
 
 
 def combine_seed_labels(foreground: Tensor, background: Tensor) -> Tensor:
-    """Return the classes of one label map and the background where both maps have it.
+    """Take the classes from one label map, and the background where both maps agree on it.
 
-    Where the first says background and the second does not, the label is ignored.
+    Pixels that are background in the first map only are ignored.
 
     Source: Ahn et al., CVPR 2019, https://arxiv.org/abs/1904.05044, Ru et al., CVPR 2022,
     https://arxiv.org/abs/2203.02664, and their published code.
 
     Shapes:
-        foreground, background: ``(..., H, W)`` integers, 0 the background.
-        returns: ``(..., H, W)`` uint8, 255 where ignored.
+        foreground, background: ``(..., H, W)`` integers, 0 for the background.
+        returns: ``(..., H, W)`` uint8, 255 for ignored pixels.
 
     Example:
         >>> combine_seed_labels(torch.tensor([3, 0, 0]), torch.tensor([0, 0, 3])).tolist()

@@ -1,4 +1,4 @@
-"""The matrix of all pairs of cells: near or not, labels of pairs, propagation of maps."""
+"""Affinity matrices over all pairs of cells: radius masks, pair labels, propagation of maps."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor
 from .affinity_labels import IGNORE_INDEX
 
 EXPONENT = 2.0
-EPS = 0.1  # of the sum of a column: a cell without friends keeps little
+EPS = 0.1  # added to column sums, so that cells without similar neighbours fade
 
 
 @lru_cache(maxsize=16)
 def _mask(height: int, width: int, radius: int, device: torch.device) -> Tensor:
-    """Return :func:`radius_mask`, kept for the grids that come again in every iteration."""
-    # what is made in inference mode could not be used by a training that follows
+    """Return :func:`radius_mask`, cached because training reuses few grids."""
+    # tensors created in inference mode cannot be used in training later
     with torch.inference_mode(False):
         rows, columns = (torch.arange(n, device=device) for n in (height, width))
         near_rows, near_columns = ((x[:, None] - x).abs() <= radius for x in (rows, columns))
@@ -28,14 +28,13 @@ def _mask(height: int, width: int, radius: int, device: torch.device) -> Tensor:
 def radius_mask(size: tuple[int, int], radius: int, device: torch.device | str = 'cpu') -> Tensor:
     """Return which pairs of cells lie in a square around each other: ``|dy|, |dx| <= radius``.
 
-    The masks of the last 16 grids are kept: do not change one in place.
+    The masks of the last 16 grids are cached, so do not modify the result in place.
 
     Source: Ru et al., CVPR 2022, https://arxiv.org/abs/2203.02664, and its published code.
 
     Args:
-        size: Height and width of the grid, in cells.
-        radius: In cells.
-        device: Where the mask is needed.
+        size: Height and width of the grid in cells.
+        radius: Radius of the square in cells.
 
     Shapes:
         returns: ``(h * w, h * w)`` bool, cells in row-major order.
@@ -62,7 +61,7 @@ def pair_label_matrix(
     *,
     with_self: bool = True,
 ) -> Tensor:
-    """Return whether the two cells of each pair have one label.
+    """Return whether the two cells of each pair have the same label.
 
     The background makes pairs like any class, and so does a cell with itself.
 
@@ -77,7 +76,7 @@ def pair_label_matrix(
 
     Shapes:
         label_map: ``(N, H, W)`` integers up to 255.
-        returns: ``(N, h * w, h * w)`` uint8: 1 the same, 0 different, 255 ignored.
+        returns: ``(N, h * w, h * w)`` uint8: 1 for equal, 0 for different, 255 for ignored.
 
     Example:
         >>> pair_label_matrix(torch.tensor([[[7, 0, 255]]]), (1, 3))
@@ -100,19 +99,19 @@ def pair_label_matrix(
 def propagate_maps(
     maps: Tensor, affinity: Tensor, radius: int, *, exponent: float = EXPONENT, eps: float = EPS
 ) -> Tensor:
-    """Spread maps once along the affinities of cells that are near each other.
+    """Propagate maps once along the affinities of nearby cells.
 
-    ``out_j = sum_i maps_i A_ij^exponent / (sum_i A_ij^exponent + eps)``, both sums over the cells
-    i of the square around j. No gradient flows.
+    ``out_j = sum_i maps_i A_ij^exponent / (sum_i A_ij^exponent + eps)``, with both sums over the
+    cells i in the square around j. No gradient flows.
 
     Source: Ru et al., CVPR 2022, Eqs. 6 and 7, https://arxiv.org/abs/2203.02664, and its
     published code.
 
     Args:
-        affinity: Affinities of all pairs of cells; those out of the square are not read.
-        radius: Of the square, in cells.
-        exponent: Of the affinities, the paper's alpha; larger trusts weak links less.
-        eps: Added to the sum of a column.
+        radius: Radius of the square in cells.
+        exponent: Exponent of the affinities, alpha in the paper; larger values suppress weak
+            links.
+        eps: Added to the sum of each column.
 
     Shapes:
         maps: ``(N, C, h, w)`` float.
@@ -120,7 +119,7 @@ def propagate_maps(
         returns: ``(N, C, h, w)`` float32, or float64 if an input is.
 
     Raises:
-        ValueError: the affinities are not those of the maps' cells.
+        ValueError: the affinities do not match the grid of the maps.
 
     Example:
         >>> maps = torch.tensor([1., 0., 0.]).view(1, 1, 1, 3)

@@ -1,4 +1,4 @@
-"""Pairs of nearby cells: which there are, what lies between them, how alike they are."""
+"""Pairs of nearby cells: their offsets, the paths between them and their affinities."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 
 @cache
 def _offsets(radius: int) -> tuple[tuple[int, int], ...]:
-    """Return (dy, dx) of each direction of the half disc."""
+    """Return the offsets (dy, dx) of the half disc."""
     if radius < 2:
         raise ValueError(f'affinity pairs: radius must be at least 2, got {radius}.')
     return tuple(
@@ -37,16 +37,16 @@ def _path(dy: int, dx: int) -> tuple[tuple[int, int], ...]:
 
 
 def half_disc_offsets(radius: int) -> Tensor:
-    """Return the directions in which a cell is paired: half of an open disc.
+    """Return the offsets from a cell to its partners: half of an open disc.
 
-    A pair is the same seen from both its ends, so half is enough: ``dy = 0`` and ``dx > 0``,
-    or ``dy > 0``, with ``dy^2 + dx^2 < radius^2``. By ``dy``, then by ``dx``; a stable sort
-    by the length of the path (:func:`path_cells`) gives the order of IRN's published code.
+    Pairs are symmetric, so half of the offsets suffices: ``dy = 0`` and ``dx > 0``, or
+    ``dy > 0``, with ``dy^2 + dx^2 < radius^2``. They are sorted by ``dy``, then ``dx``; a stable
+    sort by the length of the path (:func:`path_cells`) gives the order of IRN's published code.
 
     Source: Ahn and Kwak, CVPR 2018, Sec. 3.2.2, https://arxiv.org/abs/1803.10464
 
     Args:
-        radius: In cells, at least 2; the disc is open, so 5 gives 34 directions.
+        radius: Radius in cells, at least 2; radius 5 gives 34 offsets.
 
     Shapes:
         returns: ``(n, 2)`` int64, (dy, dx) each.
@@ -62,10 +62,10 @@ def half_disc_offsets(radius: int) -> Tensor:
 
 
 def path_cells(dy: int, dx: int) -> Tensor:
-    """Return the cells between a cell and its partner, both included.
+    """Return the cells on the path between a cell and its partner, both included.
 
-    Those of their bounding rectangle whose centre is less than one cell away from the line
-    through both, destination first, source (0, 0) last.
+    These are the cells of the bounding rectangle whose centre is less than one cell away from
+    the line through both, from the destination to the source (0, 0).
 
     Source: Ahn et al., CVPR 2019, Sec. 3.3, https://arxiv.org/abs/1904.05044, and its
     published code.
@@ -81,7 +81,7 @@ def path_cells(dy: int, dx: int) -> Tensor:
 
 
 def _source_size(maps: Tensor, radius: int) -> tuple[int, int]:
-    """Return rows and columns of the cells that have a partner in every direction."""
+    """Return the numbers of rows and columns of cells with a partner at every offset."""
     reach = radius - 1
     if maps.ndim != 4 or maps.shape[2] <= reach or maps.shape[3] <= 2 * reach:
         raise ValueError(
@@ -93,7 +93,7 @@ def _source_size(maps: Tensor, radius: int) -> tuple[int, int]:
 
 
 def _shifted(maps: Tensor, offsets: tuple[tuple[int, int], ...], radius: int) -> Iterator[Tensor]:
-    """Yield a view of the cells at each offset from the source cells."""
+    """Yield a view of the partners of the source cells for each offset."""
     rows, columns = _source_size(maps, radius)
     for dy, dx in offsets:
         left = radius - 1 + dx
@@ -101,10 +101,10 @@ def _shifted(maps: Tensor, offsets: tuple[tuple[int, int], ...], radius: int) ->
 
 
 def pair_slices(maps: Tensor, radius: int) -> tuple[Tensor, Tensor]:
-    """Return the values at both ends of each pair, as on label maps.
+    """Return the values at both ends of each pair.
 
-    With ``f = radius - 1``, sources are the cells (y, x) with ``0 <= y < h - f`` and
-    ``f <= x < w - f``: those with a partner in every direction.
+    With ``f = radius - 1``, the source cells (y, x) are those with a partner at every offset:
+    ``0 <= y < h - f`` and ``f <= x < w - f``.
 
     Source: Ahn and Kwak, CVPR 2018, Sec. 3.2.2, https://arxiv.org/abs/1803.10464
 
@@ -127,7 +127,7 @@ def pair_slices(maps: Tensor, radius: int) -> tuple[Tensor, Tensor]:
 
 
 class _FeatureAffinity(torch.autograd.Function):
-    """``exp(-mean |difference|)`` that keeps no difference between the two passes."""
+    """``exp(-mean |difference|)`` that stores no differences for the backward pass."""
 
     @staticmethod
     def forward(ctx, features: Tensor, radius: int) -> Tensor:
@@ -163,13 +163,13 @@ class _FeatureAffinity(torch.autograd.Function):
 
 
 def feature_affinity(features: Tensor, radius: int) -> Tensor:
-    """Return how alike the features of each pair are: ``exp(-mean |difference|)``.
+    """Return the affinity of the features of each pair: ``exp(-mean |difference|)``.
 
     Source: Ahn and Kwak, CVPR 2018, Eq. 3, https://arxiv.org/abs/1803.10464
 
     Shapes:
         features: ``(N, D, h, w)`` float.
-        returns: ``(N, n, h - f, w - 2f)`` in (0, 1], pairs as those of :func:`pair_slices`.
+        returns: ``(N, n, h - f, w - 2f)`` in (0, 1], for the pairs of :func:`pair_slices`.
 
     Raises:
         ValueError: no cell has a partner in every direction.
@@ -182,7 +182,7 @@ def feature_affinity(features: Tensor, radius: int) -> Tensor:
 
 
 class _PathMaximum(torch.autograd.Function):
-    """Largest value on each path; only its place on the path is kept for the gradient."""
+    """Maximum over each path that stores only the position of the maximum for the backward pass."""
 
     @staticmethod
     def forward(ctx, edge: Tensor, radius: int) -> Tensor:
@@ -213,18 +213,19 @@ class _PathMaximum(torch.autograd.Function):
 
 
 def path_maximum(edge: Tensor, radius: int) -> Tensor:
-    """Return the largest edge on the path of each pair, both ends included.
+    """Return the largest boundary probability on the path of each pair, both ends included.
 
-    One minus it is the affinity of IRN: alike is what no boundary separates.
+    The affinity of IRN is 1 minus this value.
 
     Source: Ahn et al., CVPR 2019, Eq. 4, https://arxiv.org/abs/1904.05044
 
     Shapes:
         edge: ``(N, 1, h, w)`` float, probability of a boundary in each cell.
-        returns: ``(N, n, h - f, w - 2f)``, pairs as those of :func:`pair_slices`.
+        returns: ``(N, n, h - f, w - 2f)``, for the pairs of :func:`pair_slices`.
 
     Raises:
-        ValueError: ``edge`` has not one channel, or no cell has a partner in every direction.
+        ValueError: ``edge`` does not have exactly one channel, or no cell has a partner in every
+            direction.
 
     Example:
         >>> path_maximum(torch.tensor([[[[.1, .2, .3], [.4, .1, .1]]]]), 2).flatten()

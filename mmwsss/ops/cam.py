@@ -16,12 +16,11 @@ def _extremes(maps: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def normalize_cam(cams: Tensor) -> Tensor:
-    """Bring summed class activation maps to the scores that thresholds are applied to.
+    """Normalise summed class activation maps to scores for thresholding.
 
-    Negative values become 0, then, with ``lo`` and ``hi`` the extremes of a map and
-    ``e = 1e-5``, values below ``lo + e`` become 0 and the score is
-    ``(x - lo - e) / (hi - lo + e)``. A map that is zero everywhere gives -1, so a class
-    that was suppressed never wins.
+    Negative values become 0. Then, with ``lo`` and ``hi`` the extremes of a map and ``e = 1e-5``,
+    values below ``lo + e`` become 0 and the score is ``(x - lo - e) / (hi - lo + e)``. A map that
+    is 0 everywhere gives -1, so a suppressed class never wins.
 
     Source: Wang et al., CVPR 2020, https://arxiv.org/abs/2004.04581, and its published code.
 
@@ -41,9 +40,10 @@ def normalize_cam(cams: Tensor) -> Tensor:
 
 
 def max_norm(cams: Tensor) -> Tensor:
-    """Normalise maps to [0, 1] on the graph, as the equivariant losses need them.
+    """Normalise maps to [0, 1] for the equivariant losses; the gradient flows through.
 
-    ``(ReLU(x) - lo - e)+ / (hi - lo + e)`` with the extremes of each rectified map.
+    Computes ``ReLU(ReLU(x) - lo - e) / (hi - lo + e)`` with the extremes of ``ReLU(x)`` and
+    ``e = 1e-5``.
 
     Source: Wang et al., CVPR 2020, https://arxiv.org/abs/2004.04581, and its published code.
 
@@ -71,7 +71,7 @@ def min_max_norm(cams: Tensor, eps: float = EPS) -> Tensor:
 
     Shapes:
         cams: ``(..., H, W)`` float, any range.
-        returns: the same shape, in [0, 1]; a map that is the same everywhere gives 0.
+        returns: the same shape, in [0, 1]; a constant map gives 0.
 
     Example:
         >>> min_max_norm(torch.tensor([[[2., 3.], [4., 2.]]])).round(decimals=2)
@@ -83,14 +83,14 @@ def min_max_norm(cams: Tensor, eps: float = EPS) -> Tensor:
 
 
 def keep_maximum(scores: Tensor) -> Tensor:
-    """Set the background to ``1 - max`` and keep only the largest foreground score of a pixel.
+    """Set the background to ``1 - max`` and keep only the largest foreground score of each pixel.
 
-    Exact ties survive together.
+    Exact ties are all kept.
 
     Source: Wang et al., CVPR 2020, Sec. 3.4, https://arxiv.org/abs/2004.04581
 
     Shapes:
-        scores: ``(N, K + 1, H, W)`` float in [0, 1]; what channel 0 held is not used.
+        scores: ``(N, K + 1, H, W)`` float in [0, 1]; channel 0 is ignored.
         returns: the same shape.
 
     Example:
@@ -104,15 +104,15 @@ def keep_maximum(scores: Tensor) -> Tensor:
 
 
 def background_score(scores: Tensor, bg_score: float | Mapping[str, float]) -> Tensor:
-    """Score of the background that normalised class activation maps compete with.
+    """Return the background score that normalised class activation maps compete with.
 
     Args:
-        scores: Normalised maps, background not among them.
+        scores: Normalised maps without background.
         bg_score: A constant for every pixel, or ``dict(alpha=a)`` for
-            ``(1 - max over classes) ** a``, in which negative scores count as 0.
+            ``(1 - max over classes) ** a``, where negative scores count as 0.
 
     Shapes:
-        scores: ``(..., K, H, W)`` float, at most 1.
+        scores: ``(..., K, H, W)`` float, at most 1; K > 0 for ``dict(alpha=a)``.
         returns: ``(..., 1, H, W)`` float.
 
     Example:
@@ -120,7 +120,6 @@ def background_score(scores: Tensor, bg_score: float | Mapping[str, float]) -> T
         0.25
     """
     if isinstance(bg_score, Mapping):
-        # amax has no value for K = 0, which an image without any class has
         best = scores.amax(dim=-3, keepdim=True).clamp(0, 1)
         return (1 - best) ** bg_score['alpha']
     return torch.full_like(scores[..., :1, :, :], float(bg_score))

@@ -1,4 +1,4 @@
-"""Cosine similarity that stays away from its extremes."""
+"""Cosine similarity clamped away from -1 and 1."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ EPS = 1e-4
 
 
 def clamped_cosine(a: Tensor, b: Tensor) -> Tensor:
-    """Return the cosine of the angle between vectors, at most 1 - 1e-4 away from 0.
+    """Return the cosine similarity, clamped to [-(1 - 1e-4), 1 - 1e-4].
 
-    A vector shorter than 1e-8 is divided by that instead of its length. In half precision 1 -
-    1e-4 would be 1, so the result is always single precision.
+    Vectors shorter than 1e-8 are divided by 1e-8. Half precision would round 1 - 1e-4 to 1, so
+    half precision inputs give single precision.
 
     Source: Chen et al., 2022, https://arxiv.org/abs/2210.14618, and its published code.
 
     Shapes:
-        a, b: ``(..., D)`` float; what comes before D is broadcast.
-        returns: ``(...)`` float32, float64 of float64.
+        a, b: ``(..., D)`` float, broadcastable.
+        returns: ``(...)`` float32, or float64 for float64.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Class activation maps by the gradient of a score, for any pooling."""
+"""Grad-CAM and Grad-CAM++: class activation maps for heads with any pooling."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ def _weights(grad: Tensor, features: Tensor, *, plus: bool) -> Tensor:
 
 
 def grad_cam(scores: Tensor, features: Tensor, *, plus: bool = False) -> Tensor:
-    """Weigh features by the gradient of each score and add them up: Grad-CAM, Grad-CAM++.
+    """Return the sum of the features weighted by the gradient of each score.
 
-    Of the weights, factors that are the same for a whole map are left out: 1 over the number of
-    positions, so that maps of several scales may be added, and with ``plus`` the exponential of
-    the score. So with average pooling Grad-CAM is the rectified class activation map.
+    Factors that are constant over a map are omitted: 1 / (number of positions), so that maps of
+    several scales can be added, and for Grad-CAM++ the exponential of the score. With average
+    pooling, Grad-CAM equals the class activation map after a ReLU.
 
     Source: Selvaraju et al., ICCV 2017, https://arxiv.org/abs/1610.02391, and Chattopadhay et
     al., WACV 2018, https://arxiv.org/abs/1710.11063
 
     Args:
-        plus: Grad-CAM++.
+        plus: Use Grad-CAM++.
 
     Shapes:
-        scores: ``(N, K)`` float, on the graph of the features, each of its own image's alone.
+        scores: ``(N, K)`` float, computed from the features, each from its own image only.
         features: ``(N, C, h, w)`` float that require a gradient.
         returns: ``(N, K, h, w)`` float, not negative, without gradient.
 

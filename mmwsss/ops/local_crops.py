@@ -16,7 +16,7 @@ class LocalCrops(NamedTuple):
     Shapes:
         positions: ``(N, M, 2)`` int64, upper left corners (y, x) in pixels.
         ratios: ``(N, M)`` float32 in [0, 2], mean of the region map inside each crop.
-        counts: ``(N,)`` int64, number of corners among which an image's were drawn.
+        counts: ``(N,)`` int64, number of corners from which those of an image were drawn.
     """
 
     positions: Tensor

@@ -10,7 +10,7 @@ from torch import Tensor
 from .permutohedral import PermutohedralLattice
 
 MIN_PROB = 1e-5
-# torch's softmax over the last dimension is slow on a CPU for fewer columns than this
+# torch's softmax over the last dimension is slow on CPUs below this number of columns
 MANY_COLUMNS = 16
 
 
@@ -26,11 +26,10 @@ def _softmax(rows: Tensor) -> Tensor:
 def mean_field(
     probs: Tensor, kernels: Sequence[tuple[PermutohedralLattice, float]], *, num_iters: int
 ) -> Tensor:
-    r"""Pull the probabilities of points to those of similar points; no gradient passes.
+    r"""Run mean field inference of a fully connected CRF with Potts compatibility.
 
-    The mean field of a fully connected CRF with Potts compatibility, all points at once:
-    :math:`Q \leftarrow softmax(\log p + \sum_m w_m K_m Q)`, beginning with the softmax of
-    :math:`\log p`.
+    All points are updated at once: :math:`Q \leftarrow softmax(\log p + \sum_m w_m K_m Q)`,
+    starting from the softmax of :math:`\log p`. No gradient flows.
 
     Source: Kraehenbuehl and Koltun, NeurIPS 2011, Alg. 1, https://arxiv.org/abs/1210.5644
 
@@ -43,7 +42,7 @@ def mean_field(
         returns: ``(N, C, P)`` float32, sums to 1 over C.
 
     Raises:
-        ValueError: N or P are not those of a kernel.
+        ValueError: N or P does not match the kernels.
 
     Example:
         >>> kernel = PermutohedralLattice(torch.zeros(1, 1, 3), normalize=True)
@@ -57,7 +56,7 @@ def mean_field(
                 f'mean_field: probs must be ({kernel.batch}, C, {kernel.num_points}) as the '
                 f'kernels are, got {tuple(probs.shape)}.'
             )
-    # point after point, as the filter has it in memory: the loop transposes nothing
+    # points first, the memory layout of the filter: saves a transpose per iteration
     rows = probs.float().transpose(1, 2).flatten(0, 1).contiguous()
     start = rows.clamp(MIN_PROB, 1).log()
     rows = _softmax(start)
@@ -71,16 +70,16 @@ def mean_field(
 
 
 def label_probs(labels: Tensor, num_labels: int, *, gt_prob: float = 0.7) -> Tensor:
-    """Turn a label map into probabilities that leave something to the other labels.
+    """Convert a label map to soft probabilities.
 
     Args:
         num_labels: Number of labels C, at least 2.
-        gt_prob: Probability of the given label; the others share the rest.
+        gt_prob: Probability of the given label; the other labels share the rest.
 
     Shapes:
-        labels: ``(N, H, W)`` integer; where it is not one of 0 to C - 1, such as 255, all
-            labels are equally probable.
-        returns: ``(N, C, H, W)`` float32; such pixels do not sum to 1.
+        labels: ``(N, H, W)`` integer; outside 0 to C - 1, e.g. 255, all labels get the same
+            probability.
+        returns: ``(N, C, H, W)`` float32; sums to 1 over C except at such pixels.
 
     Raises:
         ValueError: ``num_labels`` is below 2, or ``gt_prob`` not within (0, 1).

@@ -1,4 +1,4 @@
-"""Gaussian filtering of points in several dimensions, on the permutohedral lattice."""
+"""Gaussian filtering of points in several dimensions with the permutohedral lattice."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from torch import Tensor
 
 EPS = 1e-20
 MAX_CELLS = 2**62  # keys of lattice points are 64-bit
-MAX_WEIGHTS = 2**31 - 1  # places in the sparse matrices are 32-bit
+MAX_WEIGHTS = 2**31 - 1  # indices in the sparse matrices are 32-bit
 FLOATS = (torch.float32, torch.float64)
 
 
 class _SparseRows(NamedTuple):
-    """A sparse matrix, row after row, for products with tall matrices of a few columns."""
+    """A sparse matrix in row-major order, for products with tall matrices of a few columns."""
 
-    places: Tensor  # (nonzeros,) int32, the column of each element
+    places: Tensor  # (nonzeros,) int32, column indices
     weights: Tensor  # (nonzeros,)
-    starts: Tensor  # (rows,) int32, where each row begins
+    starts: Tensor  # (rows,) int32, index of the first element of each row
 
     def matmul(self, rows: Tensor) -> Tensor:
-        # several times as fast as torch.sparse: the kernel is made for few columns
+        # several times as fast as torch.sparse for few columns
         return F.embedding_bag(
             self.places, rows, self.starts, mode='sum', per_sample_weights=self.weights
         )
 
 
 class _Filter(torch.autograd.Function):
-    """Splat, blur along one axis after the other, slice: a chain of sparse products.
+    """Splat, blur along each axis, slice: a chain of sparse products.
 
-    Splatting and slicing are each other's transpose and each blur is symmetric, so the
-    transpose of the chain, which the backward pass needs, has the blurs in reverse order.
+    Splat and slice are each other's transpose and each blur is symmetric, so the backward pass
+    is the same chain with the blurs in reverse order.
     """
 
     @staticmethod
@@ -50,18 +50,18 @@ class _Filter(torch.autograd.Function):
 
 
 def _embed(features: Tensor) -> Tensor:
-    """Map points onto the plane of vectors whose elements sum to 0, where the lattice lies.
+    """Map points onto the hyperplane of the lattice, whose vectors sum to 0.
 
     The scale makes splat, blur and slice together a Gaussian of standard deviation 1.
 
     Shapes:
         features: ``(D, P)``.
-        returns: ``(D + 1, P)``, D + 1 the side of a lattice cell.
+        returns: ``(D + 1, P)``; a lattice cell has side D + 1.
     """
     dim = len(features)
     points = features.new_zeros(dim + 1, features.shape[1])
-    # operations and roundings in the order of other programs: the last bit may decide which
-    # side of a boundary a point falls on, and so which corners the lattice has
+    # same order of operations and roundings as other implementations: the last bit can decide
+    # on which side of a boundary a point lies, and thus which corners the lattice has
     unit = torch.tensor(math.sqrt(2 / 3) * (dim + 1), dtype=features.dtype).double()
     for axis in range(dim, 0, -1):
         scaled = features[axis - 1] * (unit / math.sqrt(axis * (axis + 1))).to(features.dtype)
@@ -71,9 +71,9 @@ def _embed(features: Tensor) -> Tensor:
 
 
 def _ranks(rests: Tensor) -> Tensor:
-    """Return each element's place in its column, the largest first, ``(D + 1, P)`` int8."""
+    """Return the descending rank of each element in its column, ``(D + 1, P)`` int8."""
     ranks = torch.zeros_like(rests, dtype=torch.int8)
-    # pairs of axes, all points at once: a tenth of the time of sorting short columns
+    # comparing pairs of axes takes a tenth of the time of sorting many short columns
     for i in range(len(rests)):
         for j in range(i + 1, len(rests)):
             smaller = rests[i] < rests[j]
@@ -83,43 +83,43 @@ def _ranks(rests: Tensor) -> Tensor:
 
 
 def _corners(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Find the simplex around each point: its corners, as integers, and their weights.
+    """Find the corners of the simplex around each point, as integer keys, and their weights.
 
-    Lattice points are named by D integers, one less than they have coordinates, and these
-    are packed into one, so that a step along an axis adds the same number everywhere.
+    The first D coordinates identify a lattice point. They are packed into one integer, so that
+    a step along an axis adds the same number to every key.
 
     Shapes:
         features: ``(N, D, P)``.
-        returns: keys ``(D + 1, N * P)`` int64, weights ``(D + 1, N * P)``, and what a step
-            along each axis adds to a key ``(D + 1,)`` int64.
+        returns: keys ``(D + 1, N * P)`` int64, weights ``(D + 1, N * P)``, and the increment of a
+            key for a step along each axis ``(D + 1,)`` int64.
     """
     batch, dim, _ = features.shape
     points = _embed(features.transpose(0, 1).flatten(1))
     base = (points * (1 / (dim + 1))).round_()
     rests = points.sub_(base * (dim + 1))
     ranks = _ranks(rests)
-    # rounded coordinates need not sum to 0: as many of the worst ones move to the next cell
+    # if the rounded coordinates do not sum to 0, those with the largest error move by one cell
     ranks += base.sum(0).to(torch.int8)
     wraps = torch.div(ranks, dim + 1, rounding_mode='floor')
     ranks -= wraps * (dim + 1)
     base -= wraps
     rests.mul_(1 / (dim + 1)).add_(wraps)
-    # corners and their neighbours lie up to two cells around
+    # corners and their neighbours are up to two cells away
     base = base[:dim] - base[dim]
     lowest = base.amin(1) - 2
     sizes = base.amax(1) + 3 - lowest
-    # sorting the keys waits for the device, too
+    # synchronises with the device, which sorting the keys does anyway
     if not bool(sizes.prod() * batch < MAX_CELLS):
         raise ValueError(
             'PermutohedralLattice: features must be finite and span fewer than 2**62 cells, '
-            f'got {sizes.tolist()} cells along the axes; divide them by a larger deviation.'
+            f'got {sizes.tolist()} cells along the axes; use a larger standard deviation.'
         )
     strides = F.pad(sizes.long().cumprod(0), (1, 0), value=1)
     steps = F.pad(-strides[:-1], (0, 1))
     steps[-1] = -steps.sum()
     first = (base - lowest[:, None]).long().mul_(strides[:-1, None]).sum(0)
     first.view(batch, -1).add_(torch.arange(batch, device=first.device)[:, None] * strides[-1])
-    # from corner to corner one step along each axis, the smallest rest first
+    # the path from corner to corner takes one step along each axis, smallest rest first
     order = (dim - ranks).long()
     rests = torch.empty_like(rests).scatter_(0, order, rests)
     moves = torch.empty_like(order).scatter_(0, order, steps[:, None].expand_as(order))
@@ -129,7 +129,7 @@ def _corners(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _blur(keys: Tensor, step: Tensor, dtype: torch.dtype) -> _SparseRows:
-    """Return the matrix that adds half of both neighbours along an axis.
+    """Return the matrix that adds half of each of the two neighbours along an axis.
 
     Shapes:
         keys: ``(M,)`` int64, ascending.
@@ -139,7 +139,7 @@ def _blur(keys: Tensor, step: Tensor, dtype: torch.dtype) -> _SparseRows:
     wanted = keys + step
     ahead = torch.searchsorted(keys, wanted).clamp_(max=num_keys - 1)
     ahead = ahead.where(keys.index_select(0, ahead) == wanted, num_keys)
-    # whom I find ahead finds me behind; those who find nobody share a last place, cut off
+    # inverse of `ahead`; keys without a neighbour share an extra last slot, which is cut off
     behind = here.new_full((num_keys + 1,), num_keys).scatter_(0, ahead, here)[:-1]
     places = torch.stack([here, ahead.to(torch.int32), behind], dim=1)
     there = places < num_keys
@@ -152,27 +152,28 @@ def _blur(keys: Tensor, step: Tensor, dtype: torch.dtype) -> _SparseRows:
 class PermutohedralLattice:
     r"""Gaussian filter of values at points: :math:`out_i = \sum_j e^{-|f_i - f_j|^2 / 2} v_j`.
 
-    Values are spread over the corners of the simplices of a lattice, blurred along its axes
-    and read back, in time linear in the number of points. The lattice depends on the features
-    alone; make it once to filter many values.
+    Values are splatted onto the corners of a lattice, blurred along its axes and sliced back, in
+    time linear in the number of points. The lattice depends on the features only; build it once
+    to filter many values.
 
-    The sum is an approximation, the same as that of other programs with this lattice: too
-    small by an eighth among many points in 2 dimensions and by a third to a half in 5, where
-    much is blurred onto corners that have no point. The normalised filter is far closer.
+    The result is an approximation, the same as in other implementations of this lattice. For
+    dense points it is too small by an eighth in 2 dimensions and by a third to a half in 5, where
+    the blur loses values to corners without points. The normalised filter is far more accurate.
 
     Source: Adams et al., Eurographics 2010,
     https://graphics.stanford.edu/papers/permutohedral/
 
     Args:
-        normalize: Divide by the square root of the filtered ones before and after: the
-            symmetric way to have weights that sum to about 1.
+        normalize: Divide by the square root of the filtered ones before and after filtering, so
+            that weights sum to about 1 and stay symmetric.
 
     Shapes:
         features: ``(N, D, P)`` float32 or float64, positions divided by the standard deviation
-            along each of the D dimensions; the N sets of points do not see each other.
+            along each of the D dimensions; the N sets of points are independent.
 
     Raises:
-        ValueError: ``features`` are not such a tensor, not finite, too far apart or too many.
+        ValueError: ``features`` have another shape or dtype, are not finite, too far apart or too
+            many.
 
     Example:
         >>> lattice = PermutohedralLattice(torch.tensor([[[0., 0., 9.]]]), normalize=True)
@@ -204,7 +205,7 @@ class PermutohedralLattice:
         rows = torch.arange(num_rows, dtype=torch.int32, device=keys.device)
         self.slice = _SparseRows(
             vertices.view(dim + 1, -1).t().flatten(),
-            weights.t().flatten() / (1 + 2.0**-dim),  # close to the Gaussian's height
+            weights.t().flatten() / (1 + 2.0**-dim),  # approximates the height of the Gaussian
             rows * (dim + 1),
         )
         self.splat = _SparseRows(
@@ -217,20 +218,20 @@ class PermutohedralLattice:
             self._scale((_Filter.apply(ones, self, False).flatten() + EPS).rsqrt())
 
     def _scale(self, factors: Tensor) -> None:
-        """Multiply values by a factor a point before and after filtering."""
+        """Multiply values by one factor per point before and after filtering."""
         places = self.splat.places
         self.splat.weights.mul_(factors.index_select(0, places))
         self.slice.weights.view(len(factors), -1).mul_(factors[:, None])
 
     def filter(self, values: Tensor) -> Tensor:
-        """Filter values; differentiable with respect to them, any number of times.
+        """Filter values; differentiable any number of times with respect to them.
 
         Shapes:
             values: ``(N, C, P)`` float, converted to the dtype of the features.
             returns: the same shape.
 
         Raises:
-            ValueError: N or P are not those of the features.
+            ValueError: N or P does not match the features.
         """
         if values.ndim != 3 or values.shape[::2] != (self.batch, self.num_points):
             raise ValueError(
@@ -241,7 +242,7 @@ class PermutohedralLattice:
         return rows.unflatten(0, (self.batch, -1)).transpose(1, 2)
 
     def filter_rows(self, rows: Tensor) -> Tensor:
-        """Filter values that lie point after point in memory, without a copy.
+        """Filter values with the points as rows, without a copy.
 
         Shapes:
             rows: ``(N * P, C)`` float.
@@ -251,11 +252,11 @@ class PermutohedralLattice:
 
 
 def pixel_features(images: Tensor, *, sigma_xy: float, sigma_rgb: float | None = None) -> Tensor:
-    """Return positions, and colours, of pixels as features of a lattice.
+    """Return the positions, and optionally the colours, of pixels as features of a lattice.
 
     Args:
-        sigma_xy: Standard deviation of positions, pixels.
-        sigma_rgb: Standard deviation of colours, in the images' unit; None leaves them out.
+        sigma_xy: Standard deviation of positions, in pixels.
+        sigma_rgb: Standard deviation of colours, in the unit of the images; None omits colours.
 
     Shapes:
         images: ``(N, 3, H, W)``.

@@ -1,4 +1,4 @@
-"""Pixel-adaptive refinement: maps averaged over neighbours of a similar colour."""
+"""Pixel-adaptive refinement: averages maps over neighbours of similar colour."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AROUND = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 
 
 def _nearest_inside(maps: Tensor, reach: int, sizes: Sizes) -> Tensor:
-    """Return where each cell of the padded planes looks, ``(N, P)``: its image's nearest pixel."""
+    """Return the index of the nearest image pixel of each cell of padded planes, ``(N, P)``."""
     plane = tuple(maps.shape[2:])
     inside = all(1 <= h <= plane[0] and 1 <= w <= plane[1] for h, w in sizes)
     if len(sizes) != len(maps) or not inside:
@@ -36,7 +36,7 @@ def _nearest_inside(maps: Tensor, reach: int, sizes: Sizes) -> Tensor:
 def _neighbors(
     maps: Tensor, dilations: Sequence[int], places: Tensor | None = None
 ) -> Iterator[Tensor]:
-    """Yield the maps seen from each neighbour, as views of one padded copy."""
+    """Yield the maps shifted to each neighbour, as views of one padded copy."""
     num, channels, height, width = maps.shape
     reach = max(dilations)
     if places is None:
@@ -51,7 +51,7 @@ def _neighbors(
 
 
 def _position_weights(dilations: Sequence[int], softness: float, weight: float) -> list[float]:
-    """Return the share of each neighbour that its distance alone gives it."""
+    """Return the weight of each neighbour from the position kernel."""
     distances = torch.tensor(
         [d * (dy * dy + dx * dx) ** 0.5 for d in dilations for dy, dx in AROUND],
         dtype=torch.float64,
@@ -68,7 +68,7 @@ def _check_weights(name: str, images: Tensor, dilations: Sequence[int]) -> None:
 
 
 def _deviation(views: Sequence[Tensor], like: Tensor) -> Tensor:
-    """Return the unbiased standard deviation over views of one shape."""
+    """Return the unbiased standard deviation over views of the same shape."""
     mean = torch.zeros_like(like)
     for view in views:
         mean.add_(view, alpha=1 / len(views))
@@ -80,7 +80,7 @@ def _deviation(views: Sequence[Tensor], like: Tensor) -> Tensor:
 
 
 def _softmax_in_place(weights: Tensor) -> Tensor:
-    # nothing else here is as large
+    # in place because the weights dominate the memory
     weights.sub_(weights.amax(dim=1, keepdim=True)).exp_()
     return weights.div_(weights.sum(dim=1, keepdim=True))
 
@@ -96,25 +96,25 @@ def pixel_adaptive_weights(
 ) -> Tensor:
     """Return the weight of every neighbour of every pixel.
 
-    A neighbour counts by its colour, ``softmax(-mean_c (|difference| / (std + 1e-8) / w1)^2)``
-    with the standard deviation of a channel over the neighbours, and a little by its distance,
-    ``w3`` times a softmax of the same form with ``w2``; the sum is 1 + w3. No gradient flows.
+    The colour kernel is ``softmax(-mean_c (|difference| / (std + 1e-8) / w1)^2)`` with the
+    standard deviation of each channel over the neighbours. The position kernel is a softmax of
+    the same form on distances with ``w2``, multiplied by ``w3``. The weights of a pixel sum to
+    1 + w3. No gradient flows.
 
     Source: Ru et al., CVPR 2022, Eqs. 8 and 9, https://arxiv.org/abs/2203.02664
 
     Args:
-        dilations: Distances in pixels at which the 8 neighbours are taken; the border is
-            replicated.
-        w1: Softness of the colour kernel, in standard deviations; None leaves the kernel out.
+        dilations: Distances of the 8 neighbours in pixels; the border is replicated.
+        w1: Softness of the colour kernel, in standard deviations; None disables the kernel.
         w2: Softness of the position kernel, in standard deviations.
-        w3: Weight of the position kernel; 0 leaves it out.
+        w3: Weight of the position kernel; 0 disables it.
 
     Shapes:
-        images: ``(N, 3, H, W)`` float in [0, 1].
+        images: ``(N, 3, H, W)``, any dtype and scale.
         returns: ``(N, 8 * len(dilations), H, W)`` float32.
 
     Raises:
-        ValueError: ``images`` has not four dimensions, or a dilation is not positive.
+        ValueError: ``images`` does not have four dimensions, or a dilation is not positive.
 
     Example:
         >>> image = torch.tensor([0., 0., 1., 1.]).expand(1, 3, 1, 4)
@@ -142,26 +142,25 @@ def pixel_adaptive_weights(
 def pixel_adaptive_mask_weights(
     images: Tensor, dilations: Sequence[int], *, softness: float = PAMR_SOFTNESS
 ) -> Tensor:
-    """Return the weights of pixel-adaptive mask refinement (PAMR), for every neighbour.
+    """Return the weights of pixel-adaptive mask refinement (PAMR) for every neighbour.
 
-    ``softmax(-mean_c |difference| / (1e-8 + softness * std))``, the standard deviation of a
-    channel over the neighbours and, once for each dilation, the pixel itself. The sum is 1. No
-    gradient flows.
+    The kernel is ``softmax(-mean_c |difference| / (1e-8 + softness * std))`` with the standard
+    deviation of each channel over the neighbours and, once per dilation, the pixel itself. The
+    weights of a pixel sum to 1. No gradient flows.
 
     Source: Araslanov and Roth, CVPR 2020, https://arxiv.org/abs/2005.08104, with the
     softness of its published code
 
     Args:
-        dilations: Distances in pixels at which the 8 neighbours are taken; the border is
-            replicated.
-        softness: Of the kernel, in standard deviations.
+        dilations: Distances of the 8 neighbours in pixels; the border is replicated.
+        softness: Softness of the kernel, in standard deviations.
 
     Shapes:
-        images: ``(N, 3, H, W)`` float; a factor on all colours changes nothing.
+        images: ``(N, 3, H, W)``, any dtype and scale.
         returns: ``(N, 8 * len(dilations), H, W)`` float32.
 
     Raises:
-        ValueError: ``images`` has not four dimensions, or a dilation is not positive.
+        ValueError: ``images`` does not have four dimensions, or a dilation is not positive.
 
     Example:
         >>> image = torch.tensor([0., 0., 1., 1.]).expand(1, 3, 1, 4)
@@ -189,17 +188,16 @@ def pixel_adaptive_refine(
     num_iters: int,
     sizes: Sizes | None = None,
 ) -> Tensor:
-    """Replace every map by the weighted sum over each pixel's neighbours, again and again.
+    """Replace every map repeatedly by the weighted sum over the neighbours of each pixel.
 
     Source: Ru et al., CVPR 2022, Eq. 10, https://arxiv.org/abs/2203.02664
 
     Args:
-        dilations: Those that the weights were made with.
-        num_iters: How often.
-        sizes: Height and width of each image, which begins at the top left of the plane,
-            integers on the CPU; the whole plane by default. Maps outside are not read; the
-            weights are right if the images' border was repeated there, as
-            :func:`resize_boxes` does.
+        dilations: The same as for the weights.
+        sizes: Height and width of each image, which lies at the top left of the plane, integers
+            on the CPU; the whole plane by default. Maps outside are not read. The weights are
+            correct if the border of the images was repeated outside, as :func:`resize_boxes`
+            does.
 
     Shapes:
         maps: ``(N, C, H, W)`` float.
@@ -208,8 +206,7 @@ def pixel_adaptive_refine(
         returns: ``(N, C, H, W)`` float32; no gradient flows.
 
     Raises:
-        ValueError: the shapes or ``sizes`` do not fit each other, or ``num_iters`` is not
-            positive.
+        ValueError: the shapes or ``sizes`` do not match, or ``num_iters`` is not positive.
 
     Example:
         >>> image = torch.tensor([0., 0., 1., 1.]).expand(1, 3, 1, 4)

@@ -1,4 +1,4 @@
-"""Product of maps with a normalised affinity matrix that is never kept as a whole."""
+"""Product of maps with a normalised affinity matrix that is computed in blocks."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ EPS = 1e-5
 
 
 def _columns(num_pixels: int, batch: int, max_elements: int, most: int) -> int:
-    """Columns of the affinity that one block holds: at least 1, at most ``most``."""
+    """Return the number of columns of a block of the affinity: at least 1, at most ``most``."""
     return max(1, min(most, max_elements // max(1, num_pixels * batch)))
 
 
 class _PixelCorrelation(torch.autograd.Function):
     """``maps @ A`` for ``A`` the column-normalised rectified Gram matrix of ``keys``.
 
-    The affinity is a function of the keys alone, so both passes make it block by block
-    and keep none of it: with ``a = relu(k^T k)`` and ``s_j`` the sum of column j plus 1e-5,
-    ``out_j = maps @ a_j / s_j``. A row of ones beneath the maps yields the sums with the
-    same product.
+    With ``a = relu(k^T k)`` and ``s_j`` the sum of column j plus 1e-5,
+    ``out_j = maps @ a_j / s_j``. Both passes recompute ``a`` block by block instead of storing it.
+    A row of ones appended to the maps gives the sums with the same product.
     """
 
     @staticmethod
@@ -44,10 +43,10 @@ class _PixelCorrelation(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         keys, maps, out, sums = ctx.saved_tensors
         batch, _, num_pixels = keys.shape
-        # a block of the cosine and one of its gradient live at a time: half the width each
+        # a block of the affinity and a block of its gradient coexist: half the width each
         step = _columns(num_pixels, batch, ctx.max_elements // 2, (num_pixels + 1) // 2)
         grad = grad / sums
-        # d out / d a = (maps - out_j) / s_j: the second term is the row of ones' share
+        # d out / d a = (maps - out_j) / s_j: the second term comes from the row of ones
         left = torch.cat([maps, maps.new_ones(batch, 1, num_pixels)], dim=1).transpose(1, 2)
         right = torch.cat([grad, -(grad * out).sum(1, keepdim=True)], dim=1)
         rows = keys.transpose(1, 2)
@@ -67,24 +66,23 @@ class _PixelCorrelation(torch.autograd.Function):
 def pixel_correlation(keys: Tensor, maps: Tensor, *, max_elements: int = 2**27) -> Tensor:
     """Refine maps by the similarity of pixels: ``maps @ normalise(relu(keys^T keys))``.
 
-    Each column of the rectified affinity is divided by (its sum + 1e-5). The affinity is made
-    in blocks of columns in the forward and again in the backward pass, so that at most one
-    P x P matrix an image is alive, and less where ``max_elements`` says so; the numbers do
-    not depend on it.
+    Each column of the rectified affinity is divided by (its sum + 1e-5). The affinity is computed
+    in blocks of columns, in the forward and again in the backward pass, so at most one P x P
+    matrix per image is in memory. The result does not depend on ``max_elements``.
 
     Source: Wang et al., CVPR 2020, Eqs. 5 and 6, https://arxiv.org/abs/2004.04581
 
     Args:
-        max_elements: Most elements of the affinity that exist at one time, over the batch;
-            2**27 are 512 MiB of float32.
+        max_elements: Maximum number of elements of the affinity in memory, over the batch;
+            2**27 take 512 MiB in float32.
 
     Shapes:
-        keys: ``(N, D, P)`` float, one unit vector a pixel.
+        keys: ``(N, D, P)`` float, one unit vector per pixel.
         maps: ``(N, C, P)`` float.
         returns: ``(N, C, P)`` float.
 
     Raises:
-        ValueError: batch or number of pixels differ, or ``max_elements`` is not positive.
+        ValueError: N or P differ, or ``max_elements`` is not positive.
 
     Example:
         >>> keys = torch.eye(2)[None]

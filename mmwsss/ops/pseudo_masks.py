@@ -1,4 +1,4 @@
-"""Scores of background and classes, from which pseudo masks are made."""
+"""Scores of background and classes for pseudo masks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .cam import background_score
 
 
 def background_stacks(cams: Tensor, bg_scores: Sequence[float | Mapping[str, float]]) -> Tensor:
-    """Put a background score before the maps of an image, once for each that is given.
+    """Prepend each background score to the maps of an image.
 
     Args:
-        cams: Normalised maps of the classes that the image is tagged with.
+        cams: Normalised maps of the tagged classes of an image.
         bg_scores: Constants, or ``dict(alpha=a)``, see :func:`background_score`.
 
     Shapes:
@@ -27,7 +27,7 @@ def background_stacks(cams: Tensor, bg_scores: Sequence[float | Mapping[str, flo
         tensor([[0.5000, 0.2000, 0.7000],
                 [0.0900, 0.2000, 0.7000]])
     """
-    # an image without any class has no map to be the largest
+    # amax fails for an image without any class
     best = cams.amax(dim=0, keepdim=True) if len(cams) else cams.new_zeros(1, *cams.shape[1:])
     stacks = [torch.cat([background_score(best, score), cams]) for score in bg_scores]
     return torch.stack(stacks).clamp(0, 1)

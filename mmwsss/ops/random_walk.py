@@ -1,4 +1,4 @@
-"""Random walk of maps along affinities of nearby cells, without a matrix."""
+"""Matrix-free random walk of maps along the affinities of nearby cells."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import Tensor
 
 from .affinity_pairs import half_disc_offsets
 
-NEGLIGIBLE = 1e-9  # share of a walk below the rounding of float32
+NEGLIGIBLE = 1e-9  # below the rounding error of float32
 
 
 @cache
 def _shares(num_steps: int) -> tuple[float, ...]:
-    """Return the chance that ``num_steps`` tosses of +-1 sum to -k or k or beyond, k = 1, 2, ...
+    """Return P(|sum of ``num_steps`` tosses of +-1| >= k) for k = 1, 2, ...
 
-    It falls off beyond the square root of ``num_steps``; what is negligible is left out.
+    It decreases fast beyond the square root of ``num_steps``; negligible values are omitted.
     """
     ways, beyond, shares = 1, 0, []
     for k in range(num_steps, 0, -1):
-        tosses, odd = divmod(num_steps - k, 2)  # of the rarer side
+        tosses, odd = divmod(num_steps - k, 2)  # number of tosses of the rarer side
         if not odd:
             beyond += 2 * ways
             ways = ways * (num_steps - tosses) // (tosses + 1)
@@ -30,11 +30,11 @@ def _shares(num_steps: int) -> tuple[float, ...]:
 
 
 class _Step:
-    """What a step of the walk adds to maps: ``(T - 1) maps`` for the transition T.
+    """Change of maps in one step of the walk: ``(T - 1) maps`` for the transition matrix T.
 
-    Rows are laid end to end with a margin of zeros, so that a direction is one shift of the
-    whole plane and what leaves it lands in the margin. The sums leave a cell's own value out:
-    beside it the weak links that a large power leaves would be lost to rounding at every step.
+    Rows are concatenated with a margin of zeros, so that an offset is one shift of the whole
+    plane, and whatever leaves it ends up in the margin. The change excludes the value of the cell
+    itself: added to it, the small affinities after a large power would be lost to rounding.
     """
 
     def __init__(self, weights: Tensor, radius: int) -> None:
@@ -49,7 +49,7 @@ class _Step:
         self.scale = inside / (1 + self.degree)
 
     def flatten(self, maps: Tensor) -> Tensor:
-        """Lay the rows end to end."""
+        """Concatenate the rows with their margins."""
         return F.pad(maps, (0, self.margin)).flatten(2)
 
     def unflatten(self, maps: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class _Step:
         return maps.unflatten(2, self.size)[..., : self.size[1] - self.margin]
 
     def spread(self, maps: Tensor, out: Tensor) -> Tensor:
-        """Add the weighted sum over each cell's partners to ``out``."""
+        """Add the weighted sum over the partners of each cell to ``out``."""
         for shift, weight in self.links:
             out[..., :-shift].addcmul_(weight, maps[..., shift:])
             out[..., shift:].addcmul_(weight, maps[..., :-shift])
@@ -74,31 +74,28 @@ def random_walk(
 ) -> Tensor:
     """Spread maps along affinities: ``maps @ T^num_steps``.
 
-    ``T = A^beta`` elementwise with columns that sum to 1, for ``A`` the symmetric matrix of
-    the pairs' affinities with ones on the diagonal. All maps of all images walk at once;
-    no gradient flows.
+    ``A`` is the symmetric matrix of affinities with ones on the diagonal, and ``T`` its
+    elementwise power ``A^beta`` with columns normalised to sum 1. No gradient flows.
 
-    A power of T is a mean of its Chebyshev polynomials, ``x^n = E[T_|S|(x)]`` with ``S`` the
-    sum of n tosses of +-1, since the eigenvalues of T lie in [-1, 1]. So about
-    ``6 sqrt(num_steps)`` products do the work of ``num_steps``, with the same result up to
-    rounding.
+    Since the eigenvalues of T lie in [-1, 1], its power is a mean of Chebyshev polynomials,
+    ``x^n = E[T_|S|(x)]`` with ``S`` the sum of n tosses of +-1. About ``6 sqrt(num_steps)``
+    products therefore replace ``num_steps``, with the same result up to rounding.
 
     Source: Ahn and Kwak, CVPR 2018, Eqs. 9 and 10, https://arxiv.org/abs/1803.10464
 
     Args:
-        radius: Of the pairs, in cells; see :func:`half_disc_offsets`.
-        beta: Exponent applied to every affinity; larger trusts weak links less.
-        num_steps: Length of the walk.
+        radius: Radius of the pairs in cells, see :func:`half_disc_offsets`.
+        beta: Exponent applied to every affinity; larger values suppress weak links.
 
     Shapes:
         maps: ``(N, C, h, w)`` float.
-        affinity: ``(N, n, h, w)`` float in [0, 1]: of each cell and its partner in each
-            direction. Pairs whose partner lies outside are left out, whatever their value.
+        affinity: ``(N, n, h, w)`` float in [0, 1], between each cell and its partner at each
+            offset. Pairs with a partner outside the map are ignored.
         returns: ``(N, C, h, w)`` float32, or float64 if an input is.
 
     Raises:
-        ValueError: the shapes do not fit each other, ``beta`` is not positive or ``num_steps``
-            is negative.
+        ValueError: the shapes do not match, ``beta`` is not positive or ``num_steps`` is
+            negative.
 
     Example:
         >>> ones = torch.ones(1, 4, 1, 4)

@@ -1,4 +1,4 @@
-"""Maps of the tagged classes of each image of a batch, packed, and the labels made of them."""
+"""Padded maps of the tagged classes of each image of a batch, and labels made from them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .affinity_labels import IGNORE_INDEX, combine_seed_labels
 
 
 def pad_tags(gt_labels: Sequence[Tensor]) -> Tensor:
-    """Pack the tags of a batch: how many an image has is read from shapes alone, not values.
+    """Pad the tags of a batch to one tensor without synchronising with the GPU.
 
     Shapes:
         gt_labels: each ``(n,)`` int64, sorted foreground indices, on any device.
-        returns: ``(N, S)`` int64, S the largest n and at least 1; -1 where an image has fewer.
+        returns: ``(N, S)`` int64 with S the largest n, at least 1; padded with -1.
 
     Example:
         >>> pad_tags([torch.tensor([3, 14]), torch.tensor([7])]).tolist()
@@ -28,7 +28,7 @@ def pad_tags(gt_labels: Sequence[Tensor]) -> Tensor:
 
 
 def _pick(cams: Tensor, classes: Tensor) -> Tensor:
-    """Return the maps of the tagged classes, ``(N, S, h, w)``; those of no class are any."""
+    """Return the maps of the tagged classes, ``(N, S, h, w)``; empty slots hold arbitrary maps."""
     if classes.ndim != 2 or len(classes) != len(cams) or not classes.shape[1]:
         raise ValueError(
             'maps of tagged classes: classes must be the (N, S) of pad_tags with the same N as '
@@ -39,16 +39,13 @@ def _pick(cams: Tensor, classes: Tensor) -> Tensor:
 
 
 def _to_labels(places: Tensor, classes: Tensor) -> Tensor:
-    """Turn places among background and tagged classes ``(N, ...)`` into labels, uint8."""
+    """Convert slots of background and tagged classes ``(N, ...)`` to labels, uint8."""
     labels = F.pad(classes + 1, (1, 0)).to(torch.uint8)  # (N, 1 + S)
     return labels.gather(1, places.flatten(1)).view_as(places)
 
 
 def _fuse(labels: Tensor, valid: Tensor | None) -> Tensor:
-    """Return what the low and the high background score agree upon, where there is image.
-
-    ``labels`` is ``(N, B, H, W)``, low background score first.
-    """
+    """Combine the labels ``(N, B, H, W)`` of the low and the high background score, low first."""
     fused = combine_seed_labels(labels[:, -1], labels[:, 0])
     return fused if valid is None else fused.masked_fill(~valid[:, 0].bool(), IGNORE_INDEX)
 
@@ -60,23 +57,22 @@ def tagged_scores(
     bg_scores: Sequence[float],
     size: tuple[int, int] | None = None,
 ) -> Tensor:
-    """Return the softmax over background and tagged classes, once for each background score.
-
-    Maps of other classes are not read. A place that holds no class has score 0.
+    """Return the softmax over background and tagged classes for each background score.
 
     Source: Ru et al., CVPR 2022, https://arxiv.org/abs/2203.02664, and its published code.
 
     Args:
-        bg_scores: Constants that the normalised maps compete with.
+        bg_scores: Constant background scores.
         size: Height and width to which the maps are resized first, bilinearly.
 
     Shapes:
         cams: ``(N, K, H, W)`` float in [0, 1].
         classes: ``(N, S)`` int64 of :func:`pad_tags`.
-        returns: ``(N, len(bg_scores), 1 + S, *size)`` float32, background first.
+        returns: ``(N, len(bg_scores), 1 + S, *size)`` float32, background first, 0 for empty
+            slots.
 
     Raises:
-        ValueError: ``classes`` does not fit the maps.
+        ValueError: ``classes`` does not match the maps.
 
     Example:
         >>> cams = torch.tensor([.9, .5, 7.]).view(1, 3, 1, 1)
@@ -87,7 +83,7 @@ def tagged_scores(
     if size is not None and maps.shape[2:] != size:
         maps = F.interpolate(maps, size, mode='bilinear', align_corners=False)
     maps = maps.masked_fill((classes < 0)[:, :, None, None], -torch.inf)
-    # planes that are filled, since a tensor of the scores would be copied from the CPU
+    # fill planes, because a tensor of the scores would have to be copied from the CPU
     stacks = torch.stack(
         [torch.cat([torch.full_like(maps[:, :1], b), maps], dim=1) for b in bg_scores], dim=1
     )
@@ -96,21 +92,19 @@ def tagged_scores(
 
 @torch.no_grad()
 def tagged_labels(scores: Tensor, classes: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Return the label of each pixel from its scores with a low and a high background score.
+    """Label each pixel from its scores with a low and a high background score.
 
-    A class has to win against the high score, the background against the low one; what lies
-    between is ignored. With one background score nothing is.
+    A pixel gets a class that beats the high background score, and the background label if the
+    low background score wins. Other pixels are ignored; with a single background score there are
+    none.
 
     Source: Ru et al., CVPR 2022, https://arxiv.org/abs/2203.02664, and its published code.
 
-    Args:
-        valid: Pixels of the images; others are ignored.
-
     Shapes:
-        scores: ``(N, B, 1 + S, H, W)`` float, as of :func:`tagged_scores`, B = 1 or 2, low
-            background score first.
+        scores: ``(N, B, 1 + S, H, W)`` float of :func:`tagged_scores`, B = 1 or 2, low background
+            score first.
         classes: ``(N, S)`` int64 of :func:`pad_tags`.
-        valid: ``(N, 1, H, W)``, 0 or 1.
+        valid: ``(N, 1, H, W)``, 1 for image, 0 for padding, which is ignored; 1 by default.
         returns: ``(N, H, W)`` uint8: 0, index of the class + 1, or 255.
 
     Example:
@@ -119,7 +113,7 @@ def tagged_labels(scores: Tensor, classes: Tensor, valid: Tensor | None = None) 
         >>> tagged_labels(tagged_scores(cams, classes, [.4, .6]), classes).tolist()
         [[[0, 255, 1]]]
     """
-    # max is many times faster than argmax across planes, and also takes the first of equals
+    # max is many times faster than argmax over planes and also returns the first of ties
     return _fuse(_to_labels(scores.max(dim=2).indices, classes), valid)
 
 
@@ -127,25 +121,25 @@ def tagged_labels(scores: Tensor, classes: Tensor, valid: Tensor | None = None) 
 def threshold_labels(
     cams: Tensor, classes: Tensor, bg_scores: Sequence[float], valid: Tensor | None = None
 ) -> Tensor:
-    """Return the best tagged class of each pixel where its map is above the background scores.
+    """Label each pixel with its best tagged class by thresholds on the map.
 
-    At most the low score: background; above the high one: the class; between: ignored.
+    Pixels up to the low background score are background, pixels above the high one get the
+    class, and pixels in between are ignored.
 
     Source: Ru et al., CVPR 2022, https://arxiv.org/abs/2203.02664, and its published
     code.
 
     Args:
-        bg_scores: Low and high, or one alone.
-        valid: Pixels of the images; others are ignored.
+        bg_scores: Low and high background score, or a single one.
 
     Shapes:
         cams: ``(N, K, H, W)`` float in [0, 1].
         classes: ``(N, S)`` int64 of :func:`pad_tags`.
-        valid: ``(N, 1, H, W)``, 0 or 1.
+        valid: ``(N, 1, H, W)``, 1 for image, 0 for padding, which is ignored; 1 by default.
         returns: ``(N, H, W)`` uint8: 0, index of the class + 1, or 255.
 
     Raises:
-        ValueError: ``classes`` does not fit the maps.
+        ValueError: ``classes`` does not match the maps.
 
     Example:
         >>> cams = torch.tensor([[.3, .5, .7], [.9, .9, .9]]).view(1, 2, 1, 3)

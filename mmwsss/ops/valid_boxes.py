@@ -1,4 +1,4 @@
-"""Valid boxes: what of each crop of a batch is image, and how to resize it alone."""
+"""Valid boxes: the image area of each crop of a batch, without padding."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Boxes = Sequence[Sequence[int]]
 
 
 def valid_mask(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return 1 inside each box, 0 outside.
+    """Return a mask of the inside of each box.
 
     Shapes:
-        boxes: ``(N, 4)`` integers (top, left, bottom, right), the last two exclusive.
+        boxes: ``(N, 4)`` integers (top, left, bottom, right), bottom and right exclusive.
         returns: ``(N, 1, H, W)`` bool for ``size = (H, W)``.
 
     Example:
@@ -48,10 +48,10 @@ def patches_inside(valid: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def _resize_rows(maps: Tensor, source: Tensor, target: Tensor, size: int, aligned: bool) -> Tensor:
-    """Return ``size`` rows, of which those of ``target`` hold those of ``source``.
+    """Resize the rows ``source`` to the rows ``target`` of a plane with ``size`` rows.
 
-    Both are ``(N, 2)`` on the CPU, first row and the row behind the last. Whole rows are copied
-    and then mixed, so that equal rows give exactly the same row.
+    Both are ``(N, 2)`` on the CPU, (first, last + 1). Whole rows are gathered and interpolated,
+    so equal rows give exactly the same row.
     """
     num, channels, height, width = maps.shape
     start, length = source[:, :1], source[:, 1:] - source[:, :1]
@@ -66,7 +66,7 @@ def _resize_rows(maps: Tensor, source: Tensor, target: Tensor, size: int, aligne
     share = (place - low).to(maps.dtype).to(maps.device, non_blocking=True)
     first = torch.arange(num * channels).view(num, channels, 1) * height
     lines = maps.reshape(-1, width)
-    # a copy that blocks would wait for all that the device has still to do
+    # a blocking copy would synchronise with the device
     low, high = (
         lines.index_select(0, rows.flatten().to(maps.device, non_blocking=True))
         for rows in (first + (start + x)[:, None] for x in (low, (low + 1).minimum(length - 1)))
@@ -83,24 +83,24 @@ def resize_boxes(
     *,
     align_corners: bool = False,
 ) -> Tensor:
-    """Resize a box of every image into a box of a new plane, bilinearly, all images at once.
+    """Resize a box of each image bilinearly into a box of a new plane, all images at once.
 
-    Inside its box an image is what cutting it out and resizing that gives; nothing outside
-    ``sources`` is read. Around ``targets`` the border is repeated.
+    Gives the same result as cropping and resizing each image: nothing outside ``sources`` is
+    read. Outside ``targets`` the border is repeated.
 
     Args:
-        sources: (top, left, bottom, right) of what to resize, integers on the CPU, the last two
+        sources: Boxes (top, left, bottom, right) to resize, integers on the CPU, bottom and right
             exclusive.
-        targets: The same of where it goes.
+        targets: Boxes that they are resized to.
         size: Height and width of the new plane.
-        align_corners: Whether the corners' centres fall on each other, or their outer edges.
+        align_corners: As in :func:`torch.nn.functional.interpolate`.
 
     Shapes:
         maps: ``(N, C, h, w)`` float.
         returns: ``(N, C, *size)``.
 
     Raises:
-        ValueError: there is not one box for every image, one is empty, or one lies outside.
+        ValueError: the number of boxes is not N, or a box is empty or outside its plane.
 
     Example:
         >>> maps = torch.tensor([9., 1., 3., 9.]).view(1, 1, 1, 4)
@@ -111,11 +111,11 @@ def resize_boxes(
         inside = all(0 <= t < b <= plane[0] and 0 <= x < r <= plane[1] for t, x, b, r in boxes)
         if len(boxes) != len(maps) or not inside:
             raise ValueError(
-                f'resize_boxes: {len(maps)} boxes (top, left, bottom, right) that are not empty '
-                f'and lie inside {tuple(plane)} are needed, got {[tuple(box) for box in boxes]}.'
+                f'resize_boxes: needs {len(maps)} non-empty boxes (top, left, bottom, right) '
+                f'inside {tuple(plane)}, got {[tuple(box) for box in boxes]}.'
             )
     source, target = torch.tensor(sources), torch.tensor(targets)
-    # columns as the rows of the transposed maps
+    # columns are resized as the rows of the transposed maps
     for axis in (1, 0):
         ends = [axis, axis + 2]
         maps = _resize_rows(

@@ -1,4 +1,4 @@
-"""Small helpers that know nothing of networks."""
+"""General helpers: errors, files, numbers, names."""
 
 from .errors import (
     FileProblemError,

@@ -1,4 +1,4 @@
-"""Reading of arrays from an ``.npz`` file whose size bounds the memory that it takes."""
+"""Safe reading of arrays from untrusted ``.npz`` files, with bounded memory."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 
 from .io import check_regular
 
-# maps that are the same everywhere compress well; a file that does more than this is no such file
+# constant maps compress well, but not beyond this ratio
 MAX_RATIO, FREE_BYTES = 200, 1 << 20
 
 
 def _member(archive: zipfile.ZipFile, name: str, size: int) -> NDArray:
     info = archive.getinfo(f'{name}.npy')
-    # both are what the file says of itself
+    # both sizes are claims of the file
     if info.compress_size > size or info.file_size > MAX_RATIO * info.compress_size + FREE_BYTES:
-        raise ValueError(f'{name} says to be {info.file_size} bytes of {info.compress_size}')
+        raise ValueError(
+            f'{name} claims to be {info.file_size} bytes, compressed to {info.compress_size}'
+        )
     with archive.open(info) as file:
         if npy_format.read_magic(file) == (1, 0):
             shape, fortran, dtype = npy_format.read_array_header_1_0(file)
@@ -29,20 +31,16 @@ def _member(archive: zipfile.ZipFile, name: str, size: int) -> NDArray:
             shape, fortran, dtype = npy_format.read_array_header_2_0(file)
         content = file.read()
     if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content) or not dtype.itemsize:
-        raise ValueError(f'{name} is no {dtype} of shape {shape}')
+        raise ValueError(f'{name} is not an array of {dtype} with shape {shape}')
     return np.frombuffer(content, dtype).reshape(shape, order='F' if fortran else 'C').copy()
 
 
 def read_arrays(path: str | os.PathLike[str], names: Sequence[str]) -> list[NDArray]:
-    """Return arrays of an ``.npz`` file; nothing in it is executed.
-
-    Args:
-        path: The file.
-        names: Of the arrays.
+    """Return the named arrays of an ``.npz`` file without executing anything in it.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged or another one, whatever is wrong with it.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is damaged or of another kind.
     """
     check_regular(path)
     try:
@@ -52,5 +50,5 @@ def read_arrays(path: str | os.PathLike[str], names: Sequence[str]) -> list[NDAr
     except (FileNotFoundError, MemoryError):
         raise
     except Exception as error:
-        # what a broken archive raises is not limited to a few types
+        # broken archives raise many types of errors
         raise ValueError(str(error) or type(error).__name__) from error

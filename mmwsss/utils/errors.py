@@ -1,4 +1,4 @@
-"""Errors that users can cause, which the tools print as one sentence."""
+"""Errors caused by users, which the tools print as one sentence instead of a traceback."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from traceback import walk_tb
 from typing import Any
 
-# of the system, on a file: what to do about them
+# errors of the operating system on files, by remedy
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _UNUSABLE = (
@@ -25,14 +25,14 @@ _UNUSABLE = (
 )
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory|Cannot allocate")
 _KILLED = re.compile(r'DataLoader worker .*(killed by signal|exited unexpectedly)')
-# what PyTorch says where a picture has fewer pixels than a kernel or a stride
+# PyTorch's messages for images smaller than a kernel or a stride
 _TOO_SMALL = re.compile(
     r"Kernel size can't be greater|output size is too small|should be greater than 0|"
     r'padding size should be less|non-empty 3D or 4D|must be greater than the size of',
     re.IGNORECASE,
 )
 _NOT_SAVED = re.compile(r'PytorchStreamWriter failed|unexpected pos \d+ vs')
-# of MMEngine, where a part of a config becomes an object
+# functions of MMEngine that build objects from configs
 _BUILDERS = ('build_from_cfg', 'build_dataloader', 'from_cfg')
 
 
@@ -71,21 +71,20 @@ class FileProblemError(ValueError):
 
 
 class ModelMismatchError(FileProblemError):
-    """Data and a model that do not fit each other; the text names the setting."""
+    """Data and model do not match; the message names the setting."""
 
 
 def problem_sentence(error: Exception) -> str | None:
-    r"""Return the sentence of an error about a user's file, None for any other error.
+    r"""Return the message of an error about a file of the user, None for any other error.
 
-    Args:
-        error: Raised here, or in a process of a data loader, which sends its traceback along.
+    Also handles errors from worker processes of a data loader, whose message includes a traceback.
 
     Example:
         >>> problem_sentence(FileNotFoundError('a.jpg is missing: add it.'))
         'a.jpg is missing: add it.'
         >>> problem_sentence(FileNotFoundError(2, 'No such file or directory'))
     """
-    # a missing file that the system reports was looked for by mistake: that needs the traceback
+    # a FileNotFoundError raised by the system is a bug of ours and needs the traceback
     missing = isinstance(error, FileNotFoundError) and error.errno is None
     if not missing and not isinstance(error, FileProblemError):
         return None
@@ -96,39 +95,32 @@ def problem_sentence(error: Exception) -> str | None:
 
 
 def system_sentence(error: OSError) -> str | None:
-    """Return the sentence for what the system refuses: a full disk, a missing right; else None.
-
-    Args:
-        error: Of the system.
+    """Return the sentence for an error of the operating system, such as a full disk, or None.
 
     Example:
         >>> system_sentence(OSError(28, 'No space left on device', 'out/a.png'))
-        'out/a.png cannot be written (No space left on device): make room, or name another folder; \
-what is finished stays.'
+        'out/a.png cannot be written (No space left on device): make room, or use another folder; \
+finished files are kept.'
     """
     name = 'A file or the output' if error.filename is None else str(error.filename)
     reason = error.strerror or str(error)
     if error.errno in _FULL:
         return (
-            f'{name} cannot be written ({reason}): make room, or name another folder; what is '
-            'finished stays.'
+            f'{name} cannot be written ({reason}): make room, or use another folder; finished '
+            'files are kept.'
         )
     if error.errno in _FORBIDDEN:
         return (
-            f'{name} cannot be read or written ({reason}): give yourself the right to it, or name '
-            'another file or folder.'
+            f'{name} cannot be read or written ({reason}): change its permissions, or use another '
+            'file or folder.'
         )
     if error.errno in _UNUSABLE and error.filename is not None:
-        return f'{name} cannot be used ({reason}): check the path, or name another one.'
+        return f'{name} cannot be used ({reason}): check the path, or use another one.'
     return None
 
 
 def lacks_memory(error: BaseException) -> bool:
-    """Tell whether memory did not suffice, on whatever device.
-
-    Args:
-        error: Any error.
-    """
+    """Return whether an error means out of memory, on any device."""
     if isinstance(error, MemoryError) or type(error).__name__ == 'OutOfMemoryError':
         return True
     if isinstance(error, OSError):
@@ -138,28 +130,27 @@ def lacks_memory(error: BaseException) -> bool:
 
 
 def too_small(error: BaseException, pictures: str) -> str | None:
-    """Return the sentence for pictures that a network cannot take, None for another error.
+    """Return the sentence for images that are too small for a network, None for another error.
 
     Args:
-        error: Of the network.
-        pictures: What they are called.
+        pictures: Names of the images.
     """
     if not isinstance(error, RuntimeError) or not _TOO_SMALL.search(str(error)):
         return None
     return (
-        f'{pictures}: smaller than the network can take: leave out pictures with a side of less '
-        'than 32 pixels, or make them larger.'
+        f'{pictures}: too small for the network: remove images with a side of less than 32 pixels, '
+        'or enlarge them.'
     )
 
 
 def _batch_images(error: BaseException) -> list[str]:
-    """Return the paths of the images at which MMEngine's loop was, as far as they are known."""
+    """Return the paths of the images of MMEngine's current batch, as far as they are known."""
     found: list[Any] = []
     for frame, _ in walk_tb(error.__traceback__):
         batch = frame.f_locals.get('data_batch')
         if frame.f_code.co_name == 'run_iter' and isinstance(batch, dict):
             found = list(batch.get('data_samples') or ())
-    # of several views of an image there are lists
+    # test-time augmentation has a list of views per image
     samples = [one for part in found for one in (part if isinstance(part, list) else [part])]
     return list(dict.fromkeys(str(getattr(sample, 'img_path', '')) for sample in samples))
 
@@ -171,11 +162,7 @@ def _build_calls(error: BaseException) -> Iterator[dict[str, Any]]:
 
 
 def config_sentence(error: BaseException) -> str | None:
-    """Return the sentence for a config of which an object could not be made, None otherwise.
-
-    Args:
-        error: Raised while MMEngine built something.
-    """
+    """Return the sentence for an error raised while MMEngine built an object, None otherwise."""
     if not isinstance(error, (TypeError, ValueError, KeyError, AssertionError, AttributeError)):
         return None
     calls = list(_build_calls(error))
@@ -189,29 +176,25 @@ def config_sentence(error: BaseException) -> str | None:
 
 
 def user_sentence(error: Exception) -> str | None:
-    """Return the sentence for anything that a user can cause, None for an error of the program.
-
-    Args:
-        error: Any error.
-    """
+    """Return the sentence for an error caused by the user, None for a bug."""
     if sentence := problem_sentence(error):
         return sentence
     if lacks_memory(error):
         return (
-            f'The memory does not suffice ({str(error).splitlines()[0][:120] or "none is left"}): '
-            'take smaller pictures or batches, or fewer --workers; what is finished stays.'
+            f'Out of memory ({str(error).splitlines()[0][:120] or "none is left"}): use smaller '
+            'images or batches, or fewer --workers; finished files are kept.'
         )
     if isinstance(error, OSError):
         return system_sentence(error)
-    images = ', '.join(filter(None, _batch_images(error)[:3])) or 'The pictures'
+    images = ', '.join(filter(None, _batch_images(error)[:3])) or 'The images'
     if sentence := too_small(error, images):
         return sentence
     text = str(error)
     if _KILLED.search(text):
         return (
-            'A process that loads images was killed, perhaps for want of memory: set '
-            'num_workers=0 of the data loader in --cfg-options, or take smaller batches.'
+            'A worker process of the data loader was killed, possibly out of memory: set '
+            'num_workers=0 of the data loader in --cfg-options, or use smaller batches.'
         )
     if _NOT_SAVED.search(text):
-        return 'A checkpoint cannot be written: make room, or name another folder.'
+        return 'A checkpoint cannot be written: make room, or use another folder.'
     return config_sentence(error)

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Atomic writing and checked reading of files."""
 
 from __future__ import annotations
 
@@ -13,18 +13,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-NAME_LIMIT = 255  # bytes of a file's name, of nearly all systems
+NAME_LIMIT = 255  # bytes of a file name, on nearly all systems
 TEMPORARY = re.compile(r'^\.(?P<name>.+)\.(?P<host>[^.]*)-(?P<pid>\d+)\.tmp$')
 
 
 def check_regular(path: str | os.PathLike[str]) -> None:
-    """Refuse what is there but is no file with an end: a FIFO, a socket, a device.
-
-    Args:
-        path: What is to be opened; a folder is left to what opens it.
+    """Reject FIFOs, sockets and devices, which could block or never end; folders pass.
 
     Raises:
-        OSError: it is nothing of that kind, or not there.
+        OSError: the path is none of a regular file or folder, or does not exist.
     """
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
@@ -32,10 +29,10 @@ def check_regular(path: str | os.PathLike[str]) -> None:
 
 
 def read_content(path: str | os.PathLike[str], backend_args: dict | None = None) -> bytes:
-    """Return what a file holds, a regular one where it is a local file.
+    """Return the content of a file.
 
     Args:
-        path: File, or an address that one of MMEngine's file backends knows.
+        path: Regular local file, or an address for one of MMEngine's file backends.
         backend_args: Arguments of the backend.
 
     Raises:
@@ -50,14 +47,11 @@ def read_content(path: str | os.PathLike[str], backend_args: dict | None = None)
 
 
 def read_utf8(path: str | os.PathLike[str]) -> str:
-    """Return the text of a file that this package wrote.
-
-    Args:
-        path: The file.
+    """Return the text of a UTF-8 file.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no UTF-8.
+        ValueError: it is not UTF-8.
     """
     return read_content(path).decode()
 
@@ -69,7 +63,7 @@ def _host() -> str:
 def _temporary_name(name: str) -> str:
     end = f'.{_host()}-{os.getpid()}.tmp'
     if 1 + len(os.fsencode(name)) + len(end) > NAME_LIMIT:
-        # a name that is as long as one may be leaves no room for more
+        # no room for the suffix: replace a very long name by its hash
         name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
     return f'.{name}{end}'
 
@@ -78,19 +72,18 @@ def _temporary_name(name: str) -> str:
 def atomic_write(
     path: str | os.PathLike[str], mode: str = 'wb', *, encoding: str | None = None
 ) -> Iterator[IO]:
-    """Open a file that appears under its name only when it is written completely.
+    """Open a file for writing that replaces ``path`` only when it is complete.
 
-    The data go to a hidden file in the same folder, which is renamed at the end; an error in
-    the block removes it and leaves what ``path`` held before. The folder is made if need be.
+    The data go to a hidden file in the same folder, which is renamed at the end. An error in the
+    block removes it and keeps the previous content of ``path``. Missing folders are created.
 
     Args:
-        path: File to write.
         mode: ``'wb'`` or ``'w'``.
-        encoding: Of text; UTF-8 by default.
+        encoding: Text encoding, UTF-8 by default.
 
     Raises:
-        ValueError: ``mode`` is another one.
-        OSError: the folder or the file cannot be written; it names ``path``.
+        ValueError: ``mode`` is invalid.
+        OSError: the folder or the file cannot be written; the error names ``path``.
     """
     if mode not in ('w', 'wb'):
         raise ValueError(f"atomic_write: mode must be 'w' or 'wb', got {mode!r}.")
@@ -103,20 +96,20 @@ def atomic_write(
             temporary,
             mode,
             encoding=(encoding or 'utf-8') if text else None,
-            # names of files need not be UTF-8
+            # the text may contain file names, which need not be UTF-8
             errors='surrogateescape' if text else None,
             newline='' if text else None,
         ) as file:
             yield file
             file.flush()
-            # without it a power cut may leave an empty file under the final name
+            # otherwise a power failure could leave an empty file under the final name
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
-            # what the system says of a file that is open has no name
+            # errors on an open file do not include its name
             raise type(error)(error.errno, error.strerror, str(path)) from error
         raise
 
@@ -132,10 +125,9 @@ def _is_running(pid: int) -> bool:
 
 
 def remove_stale(folder: str | os.PathLike[str]) -> int:
-    """Remove what killed processes of this machine left of :func:`atomic_write`.
+    """Remove temporary files of :func:`atomic_write` left by killed processes of this machine.
 
-    Args:
-        folder: Where to look, sub-folders not among it. It need not exist.
+    Sub-folders are not searched. The folder need not exist.
 
     Returns:
         The number of files removed.

@@ -1,4 +1,4 @@
-"""Numbers of command lines and settings, within their ranges."""
+"""Range checks of numbers in settings and on the command line."""
 
 from __future__ import annotations
 
@@ -8,16 +8,10 @@ from collections.abc import Callable
 
 
 def check_number(name: str, value: float, low: float, high: float = math.inf) -> None:
-    """Refuse a number out of its range, and what is no finite number.
-
-    Args:
-        name: Of the setting.
-        value: The number.
-        low: Lowest that is accepted.
-        high: Highest that is accepted.
+    """Check that a number is finite and in the closed range from ``low`` to ``high``.
 
     Raises:
-        ValueError: it is another one.
+        ValueError: it is not.
 
     Example:
         >>> check_number('opacity', 5, 0, 1)
@@ -33,12 +27,10 @@ def _range(low: float, high: float) -> str:
 
 
 def number(kind: type, low: float, high: float = math.inf) -> Callable[[str], float]:
-    """Return the type of an argument of a command line that is a number in a range.
+    """Return an ``argparse`` type for a number in a closed range.
 
     Args:
         kind: ``int`` or ``float``.
-        low: Lowest that is accepted.
-        high: Highest that is accepted.
 
     Example:
         >>> number(int, 1)('3')

@@ -1,4 +1,4 @@
-"""Processes that do not outlive the one that started them."""
+"""Child processes that end with their parent."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import os
 import signal
 import sys
 
-PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when the one that started it dies, however it does.
+    """Make the kernel kill this process when its parent dies.
 
-    A process that is killed cannot end its children, and those of a pool wait for ever. Only
-    Linux can do this; elsewhere nothing happens.
+    A killed process cannot stop its children, and those of a pool would wait forever. Has no
+    effect on systems other than Linux.
     """
     if sys.platform != 'linux':
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     parent = multiprocessing.parent_process()
-    if parent is not None and not parent.is_alive():  # it died before the kernel was asked
+    if parent is not None and not parent.is_alive():  # died before the call of prctl
         os._exit(1)

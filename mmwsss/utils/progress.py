@@ -1,4 +1,4 @@
-"""A progress bar over work that several processes share."""
+"""Parallel map with a progress bar."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Result = TypeVar('Result')
 
 
 def progress_bar() -> Progress:
-    """Return a bar on standard error that vanishes in the end; none where that is no terminal."""
+    """Return a transient bar on standard error, disabled if that is not a terminal."""
     columns = (
         TextColumn('{task.description}'),
         BarColumn(),
@@ -33,13 +33,13 @@ def progress_bar() -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    # what a tool prints on standard output stays clean
+    # keep standard output clean
     console = Console(stderr=True)
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _begin() -> None:
-    """Leave an interruption to the process that shares out the work, and end with it."""
+    """Let the parent handle Ctrl-C, and end with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
 
@@ -51,12 +51,11 @@ def track(
     workers: int = 1,
     description: str = '',
 ) -> Iterator[Result]:
-    """Yield the results of a function over tasks, in their order, with a bar on standard error.
+    """Yield the results of a function over tasks, in order, with a progress bar.
 
     Args:
-        function: What to do with a task; of a module, so that other processes find it.
-        tasks: The tasks.
-        workers: Number of processes; 1 works in this one.
+        function: A picklable function.
+        workers: Number of processes; 1 runs in this process.
         description: Text before the bar.
 
     Raises:
@@ -72,7 +71,7 @@ def track(
     pool = ProcessPoolExecutor(min(workers, len(tasks)), initializer=_begin)
     try:
         with warnings.catch_warnings():
-            # Python 3.12 warns where a process with threads forks; these run no Python code
+            # Python 3.12 warns when forking with threads; these do not run Python code
             warnings.simplefilter('ignore', DeprecationWarning)
             results = pool.map(function, tasks, chunksize=min(16, -(-len(tasks) // workers)))
         with progress_bar() as bar:

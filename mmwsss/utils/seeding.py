@@ -1,4 +1,4 @@
-"""Random numbers that depend on named whole numbers alone, not on what was drawn before."""
+"""Seeding by sample or iteration, independent of previously drawn random numbers."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import random
 import numpy as np
 import torch
 
-# what the numbers are for: the same place must not give the same ones to both
+# purposes, so that sample i and iteration i get different random numbers
 AUGMENTATION, MODEL = 0, 1
 
 
 def seed_random_numbers(seed: int, purpose: int, place: int) -> None:
-    """Seed Python's, NumPy's and PyTorch's generators.
+    """Seed the generators of Python, NumPy and PyTorch.
 
     Args:
-        seed: Of the whole training, at least 0.
+        seed: Seed of the training, at least 0.
         purpose: ``AUGMENTATION`` or ``MODEL``.
-        place: Number of the sample or iteration, at least 0.
+        place: Index of the sample or iteration, at least 0.
 
     Example:
         >>> def draw(place):

@@ -1,4 +1,4 @@
-"""Names as messages show them."""
+"""Formatting of names in messages."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from collections.abc import Iterable
 
 
 def shown(name: object) -> str:
-    r"""Return a name as text, quoted and escaped where it holds what cannot be seen.
+    r"""Return a name as text, quoted and escaped if it contains invisible characters.
 
-    Blanks at an end, control and format characters, other blanks than the space, letters in
-    Unicode's decomposed form and bytes that are no UTF-8 make names that look alike.
-
-    Args:
-        name: Of a file, image or class.
+    Names are quoted if they could look like another name: with leading or trailing blanks, control
+    characters, blanks other than the space, decomposed Unicode or bytes that are not UTF-8.
 
     Example:
         >>> shown('my dog'), shown(' dog'), shown('cafe\u0301')
@@ -28,11 +25,7 @@ def shown(name: object) -> str:
 
 
 def short_list(names: Iterable[object], limit: int = 5) -> str:
-    """Return the first names as text, with dots where more follow.
-
-    Args:
-        names: What to list.
-        limit: How many are written out.
+    """Return the first ``limit`` names as text, followed by dots if there are more.
 
     Example:
         >>> short_list('abc', limit=2)

@@ -1,14 +1,10 @@
-"""Sizes of pictures."""
+"""Image sizes."""
 
 from __future__ import annotations
 
 
 def limited_size(size: tuple[int, int], max_size: int) -> tuple[int, int]:
-    """Return width and height with the longer one at most of a length, in proportion.
-
-    Args:
-        size: Width and height.
-        max_size: Largest length of the longer side.
+    """Return (width, height) scaled down so that the longer side is at most ``max_size``.
 
     Example:
         >>> limited_size((4000, 3000), 500), limited_size((400, 300), 500)

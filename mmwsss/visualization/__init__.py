@@ -1,4 +1,4 @@
-"""Pictures of maps and masks, and curves."""
+"""Visualisation of maps, masks, curves and pipelines."""
 
 from .figures import picture_grid, plot_threshold_curves, save_figure
 from .overlay import draw_cam, draw_mask

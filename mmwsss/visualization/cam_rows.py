@@ -1,4 +1,4 @@
-"""Images with their maps, masks and predictions: what the page of browse_cams.py shows."""
+"""Contents of the page of browse_cams.py: images with their maps, masks and predictions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LISTED, WORST, BEST = 'listed', 'worst', 'best'
 
 
 class Column(NamedTuple):
-    """A folder with a file an image.
+    """A column of the page: a folder with one file per image.
 
     Args:
         title: Its heading.
@@ -46,10 +46,9 @@ class ImageFiles(NamedTuple):
     """The files of one image.
 
     Args:
-        name: Of the image.
-        image: The image.
-        files: One a column.
-        truth: The true mask, None where there is none.
+        image: Path of the image.
+        files: One path per column.
+        truth: Path of the ground truth, if available.
     """
 
     name: str
@@ -59,11 +58,11 @@ class ImageFiles(NamedTuple):
 
 
 class ImageScores(NamedTuple):
-    """What is known of an image without painting it.
+    """Classes and scores of an image.
 
     Args:
         tags: Foreground indices of its classes.
-        scores: By column its IoU in per cent, by class index as text and their mean as ``''``.
+        scores: IoU in per cent by column and class index (as text); the mean has the key ``''``.
     """
 
     tags: list[int]
@@ -71,11 +70,11 @@ class ImageScores(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A picture of a cell.
+    """A picture in a cell.
 
     Args:
-        uri: The picture itself.
-        tag: Foreground index of the class that it is of, None for all.
+        uri: Data URI.
+        tag: Foreground index of the class that it shows, None for all classes.
     """
 
     uri: str
@@ -83,10 +82,9 @@ class Picture(NamedTuple):
 
 
 class CAMRow(NamedTuple):
-    """An image with all that was made of it.
+    """A row of the page.
 
     Args:
-        name: Of the image.
         tags: Foreground indices of its classes.
         scores: See :class:`ImageScores`.
         cells: Pictures of each column.
@@ -103,15 +101,14 @@ class CAMRow(NamedTuple):
 def image_iou(
     pred: NDArray[np.uint8], target: NDArray[np.uint8], num_classes: int
 ) -> dict[str, float]:
-    """Return the IoU of one image in per cent, of the classes that occur in either mask.
+    """Return the IoU of one image in per cent for the classes in either mask.
 
     Args:
-        pred: Predicted mask.
-        target: True mask.
-        num_classes: Classes with background.
+        num_classes: Number of classes including background.
 
     Returns:
-        By class index as text, and their mean as ``''``; empty where the truth is nowhere known.
+        IoU by class index (as text), and their mean with the key ``''``; empty if all pixels of
+        the target are ignored.
 
     Shapes:
         pred, target: ``(H, W)`` uint8.
@@ -135,14 +132,10 @@ def _mask_of_maps(keys: NDArray[np.int64], cams: NDArray, bg_score: float) -> ND
 
 
 def score_image(task: ImageFiles, columns: Sequence[Column], num_classes: int) -> ImageScores:
-    """Return the classes of an image and how well each column agrees with its true mask.
+    """Return the classes of an image and the scores of each column.
 
-    The classes are those of the maps; without maps those of the truth, or else of the masks.
-
-    Args:
-        task: The image.
-        columns: What its files are.
-        num_classes: Classes with background.
+    The classes are those of the maps if there are any, otherwise of the ground truth, otherwise of
+    the masks.
 
     Raises:
         ValueError: a file is damaged.
@@ -171,15 +164,10 @@ def score_image(task: ImageFiles, columns: Sequence[Column], num_classes: int) -
 def make_row(
     task: ImageFiles, columns: Sequence[Column], palette: Sequence[Sequence[int]]
 ) -> CAMRow:
-    """Read, compare and paint the files of an image.
-
-    Args:
-        task: The image.
-        columns: What its files are.
-        palette: RGB of every class.
+    """Read, score and draw the files of an image.
 
     Raises:
-        ValueError: a file is damaged, or of another image.
+        ValueError: a file is damaged or belongs to another image.
     """
     painter = Painter(Path(task.image), palette)
     cells = [[Picture(jpeg_uri(painter.image), None)]]
@@ -203,13 +191,14 @@ def make_row(
 def order_names(
     found: Mapping[str, ImageScores], order: str, column: str, tag: int | None = None
 ) -> list[str]:
-    """Return the images that have a class and, where they are ordered by it, an IoU.
+    """Filter images by class and sort them by IoU; images without an IoU are dropped if sorted.
 
     Args:
-        found: By image.
-        order: ``listed`` (as they are), ``worst`` or ``best`` first.
-        column: Whose IoU counts.
-        tag: Foreground index of a class that the images have, whose IoU counts then; None: all.
+        found: Scores by image.
+        order: ``listed`` (unsorted), ``worst`` or ``best`` first.
+        column: Column whose IoU is used.
+        tag: Foreground index of the class to filter by and to use the IoU of; None uses all images
+            and the mean.
 
     Example:
         >>> found = dict(a=ImageScores([0], {'m': {'': 70.0, '1': 50.0}}), b=ImageScores([1], {}),
@@ -234,16 +223,13 @@ def write_cam_page(
     columns: Sequence[Column],
     **contents: Any,
 ) -> None:
-    """Write the page: a row an image, to be filtered by class and ordered by IoU.
-
-    Pictures stand in the file itself; a few lines of script filter and order.
+    """Write a self-contained page with one row per image that can be filtered and sorted.
 
     Args:
-        path: HTML file; it appears when it is complete.
-        rows: The images.
-        columns: What their cells are, after the image and before the truth.
-        **contents: ``title``, ``classes``, ``palette``, ``total`` (images that there are),
-            ``order``, ``by`` and ``tag`` (see :func:`order_names`).
+        path: HTML file, written atomically.
+        columns: Columns between the image and the ground truth.
+        **contents: ``title``, ``classes``, ``palette``, ``total`` (number of images), ``order``,
+            ``by`` and ``tag`` (see :func:`order_names`).
     """
     scored = [c.title for c in columns if any(c.title in row.scores for row in rows)]
     titles = ['image', *(column.title for column in columns)]

@@ -1,4 +1,4 @@
-"""Pictures as the bytes of a file, within what the encoders can write."""
+"""Encoding of pictures within the limits of the encoders."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from numpy.typing import NDArray
 
 from mmwsss.utils import limited_size
 
-SIDE_LIMIT = 65500  # of libjpeg
+SIDE_LIMIT = 65500  # limit of libjpeg
 
 
 def encode_picture(
     picture: NDArray[np.uint8], suffix: str = '.jpg', options: Sequence[int] = ()
 ) -> bytes:
-    """Encode a picture to be looked at; one with a longer side than JPEG knows is made smaller.
+    """Encode a picture for viewing; it is downscaled if a side exceeds the limit of JPEG.
 
     Args:
-        picture: RGB.
-        suffix: Of the file, which tells the format.
-        options: Of OpenCV's ``imencode``.
+        suffix: Extension of the format.
+        options: Options of OpenCV's ``imencode``.
 
     Shapes:
-        picture: ``(H, W, 3)`` uint8.
+        picture: ``(H, W, 3)`` uint8, RGB.
     """
     height, width = picture.shape[:2]
     size = limited_size((width, height), SIDE_LIMIT)

@@ -1,4 +1,4 @@
-"""Figures: a grid of pictures and threshold curves."""
+"""Figures with Matplotlib: grids of pictures and threshold curves."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ def picture_grid(
     row_titles: Sequence[str] | None = None,
     cell: float = 2.0,
 ) -> Figure:
-    """Arrange pictures in a grid: a row an image, a column a method.
+    """Arrange pictures in a grid, e.g. with one row per image and one column per method.
 
     Args:
         rows: Pictures ``(H, W, 3)`` or ``(H, W)`` uint8; None leaves a cell empty.
-        titles: One a column.
-        row_titles: One a row, such as the classes of the image.
+        titles: Titles of the columns.
+        row_titles: Titles of the rows, such as the classes of the image.
         cell: Width of a column in inches.
 
     Raises:
-        ValueError: there is no row, or one has another number of pictures than ``titles``.
+        ValueError: there are no rows, or the numbers of pictures and titles differ.
     """
     if not rows or not titles or any(len(row) != len(titles) for row in rows):
         raise ValueError(
-            f'picture_grid: every row must have {len(titles)} pictures, as titles has, got '
+            f'picture_grid: every row must have {len(titles)} pictures, one per title, got '
             f'{[len(row) for row in rows]}.'
         )
     if row_titles is not None and len(row_titles) != len(rows):
         raise ValueError(f'picture_grid: {len(row_titles)} row_titles for {len(rows)} rows.')
-    # the height of a row is that of its tallest picture
+    # each row is as high as its tallest picture
     heights = [
         max((x.shape[0] / x.shape[1] for x in row if x is not None), default=1.0) for row in rows
     ]
@@ -80,13 +80,13 @@ def picture_grid(
 def plot_threshold_curves(
     curves: Mapping[str, tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]],
 ) -> Figure:
-    """Plot mIoU against the background score, the best point of each method marked.
+    """Plot mIoU against the background score and mark the best point of each method.
 
     Args:
-        curves: Name of a method -> thresholds and mIoU in per cent.
+        curves: Thresholds and mIoU in per cent, by method.
 
     Raises:
-        ValueError: there is no curve, or the lengths of one differ.
+        ValueError: ``curves`` is empty, or the lengths of a curve differ.
     """
     if not curves:
         raise ValueError('plot_threshold_curves: there is no curve to plot.')
@@ -95,14 +95,14 @@ def plot_threshold_curves(
     for name, (thresholds, miou) in curves.items():
         if len(thresholds) != len(miou) or not len(miou):
             raise ValueError(
-                f'plot_threshold_curves: {name} has {len(thresholds)} thresholds and {len(miou)} '
-                'values; they must be as many, and at least one.'
+                f'plot_threshold_curves: {name} must have equal numbers of thresholds and values, '
+                f'at least one, got {len(thresholds)} and {len(miou)}.'
             )
         best = int(np.argmax(miou))
         label = f'{name}: {miou[best]:.2f} at {thresholds[best]:g}'
         (line,) = axis.plot(thresholds, miou, label=label)
         axis.plot(thresholds[best], miou[best], 'o', color=line.get_color())
-    # steep maps have their best scores near 0
+    # some methods have their best scores near 0
     positive = [t for thresholds, _ in curves.values() for t in thresholds if t > 0]
     axis.set_xscale('symlog', linthresh=min(positive, default=1))
     axis.set(xlabel='background score', ylabel='mIoU (%)')
@@ -112,12 +112,6 @@ def plot_threshold_curves(
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> None:
-    """Write a figure; the file appears when it is complete.
-
-    Args:
-        figure: What the functions of this module return.
-        path: Its extension tells the format: ``.png``, ``.pdf``, ``.svg``.
-        dpi: Pixels an inch.
-    """
+    """Write a figure atomically; the extension sets the format, such as ``.png`` or ``.pdf``."""
     with atomic_write(path) as file:
         figure.savefig(file, format=Path(path).suffix[1:] or 'png', dpi=dpi)

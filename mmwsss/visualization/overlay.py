@@ -1,4 +1,4 @@
-"""Class activation maps and masks painted over an image."""
+"""Overlays of class activation maps and masks on an image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-IGNORE_COLOR = (224, 224, 192)  # VOC's, of the outlines in its masks
+IGNORE_COLOR = (224, 224, 192)  # colour of the outlines in VOC masks
 
 
 def _check_image(name: str, image: np.ndarray) -> None:
@@ -18,21 +18,19 @@ def _check_image(name: str, image: np.ndarray) -> None:
 
 
 def draw_cam(image: np.ndarray, cams: np.ndarray, *, alpha: float = 0.5) -> np.ndarray:
-    """Paint a class activation map over an image, blue for 0, red for 1.
+    """Draw a class activation map over an image, blue for 0, red for 1.
 
     Args:
-        image: Picture, RGB.
-        cams: One normalised map, or several, of which the largest value counts; values
-            outside [0, 1] are cut.
-        alpha: How much of the picture the colours cover, 0 to 1.
+        cams: One normalised map, or several, whose maximum is drawn; clipped to [0, 1].
+        alpha: Opacity of the map, 0 to 1.
 
     Shapes:
-        image: ``(H, W, 3)`` uint8.
+        image: ``(H, W, 3)`` uint8, RGB.
         cams: ``(H, W)`` or ``(n, H, W)`` float.
         returns: ``(H, W, 3)`` uint8.
 
     Raises:
-        ValueError: shapes do not fit.
+        ValueError: the shapes do not match.
     """
     _check_image('draw_cam', image)
     cams = np.asarray(cams, dtype=np.float32)
@@ -57,23 +55,20 @@ def draw_mask(
     ignore_index: int = 255,
     ignore_color: Sequence[int] = IGNORE_COLOR,
 ) -> np.ndarray:
-    """Paint an index mask over an image; the background stays as it is.
+    """Draw an index mask over an image; the background is transparent.
 
     Args:
-        image: Picture, RGB.
-        mask: Class indices.
         palette: RGB of every class, background first.
-        alpha: How much of the picture the colours cover, 0 to 1.
-        ignore_index: Value for "not known".
-        ignore_color: RGB of such pixels.
+        alpha: Opacity of the mask, 0 to 1.
+        ignore_color: RGB of pixels with ``ignore_index``.
 
     Shapes:
-        image: ``(H, W, 3)`` uint8.
+        image: ``(H, W, 3)`` uint8, RGB.
         mask: ``(H, W)`` integers.
         returns: ``(H, W, 3)`` uint8.
 
     Raises:
-        ValueError: shapes do not fit, or the palette lacks a class of the mask.
+        ValueError: the shapes do not match, or the palette lacks a class of the mask.
     """
     _check_image('draw_mask', image)
     mask = np.asarray(mask)
@@ -84,8 +79,8 @@ def draw_mask(
     known = mask != ignore_index
     if known.any() and not 0 <= mask[known].min() <= mask[known].max() < len(palette):
         raise ValueError(
-            f'draw_mask: the mask has the classes {np.unique(mask[known]).tolist()}, the palette '
-            f'colours for 0 to {len(palette) - 1}.'
+            f'draw_mask: the mask has the classes {np.unique(mask[known]).tolist()}, but the '
+            f'palette has colours for 0 to {len(palette) - 1}.'
         )
     colors = np.empty((*mask.shape, 3), dtype=np.float32)
     colors[known] = np.asarray(palette, dtype=np.float32)[mask[known].astype(np.intp)]

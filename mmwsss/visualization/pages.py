@@ -1,4 +1,4 @@
-"""HTML pages of templates, each one file that needs no network."""
+"""Self-contained HTML pages from templates."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ TEMPLATES = Path(__file__).with_name('templates')
 
 
 def write_page(path: str | os.PathLike[str], template: str, contents: Mapping[str, Any]) -> None:
-    """Fill a template and write the page.
+    """Render a template to an HTML file, which is written atomically.
 
     Args:
-        path: HTML file; it appears when it is complete.
         template: Name of a file in ``templates``.
-        contents: What the template shows; text is escaped.
+        contents: Variables of the template; text is escaped.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),

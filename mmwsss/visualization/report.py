@@ -1,4 +1,4 @@
-"""The report of a pipeline: one HTML file that needs nothing beside it."""
+"""Report of a pipeline as a self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ['ReportData', 'StageReport', 'write_report']
 
 
 def _contents(data: ReportData, split: str, num_pictures: int) -> dict[str, Any]:
-    """Return what the template shows."""
+    """Return the variables of the template."""
     return dict(
         data=data,
         split=split,
@@ -38,17 +38,15 @@ def _contents(data: ReportData, split: str, num_pictures: int) -> dict[str, Any]
 def write_report(
     path: str | os.PathLike[str], data: ReportData, *, split: str, num_pictures: int = 12
 ) -> None:
-    """Write the figures, curves and pictures of a pipeline as one page.
+    """Write the scores, curves and pictures of a pipeline as one self-contained page.
 
-    Style, figures and pictures stand in the file itself. What is missing is left out: figures
-    without true masks, curves and losses of stages that have none, pictures of a split without
-    files.
+    Sections without data are omitted, e.g. scores without ground truth, or pictures of a split
+    without files.
 
     Args:
-        path: HTML file; it appears when it is complete.
-        data: The pipeline and its executed stages.
-        split: Whose final figure, curves, classes and pictures to show.
-        num_pictures: Rows of pictures, at most.
+        path: HTML file, written atomically.
+        split: Split whose final score, curves, classes and pictures are shown.
+        num_pictures: Maximum number of rows of pictures.
 
     Raises:
         ValueError: ``num_pictures`` is negative, or a file of a stage is damaged.

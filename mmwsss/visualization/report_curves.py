@@ -1,4 +1,4 @@
-"""Threshold curves and losses of a report, as pictures that stand in the page itself."""
+"""Threshold curves and losses of a report, as inline SVG."""
 
 from __future__ import annotations
 
@@ -22,17 +22,16 @@ from .report_data import COLORS, ReportData, StageReport
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SMOOTHED_SHARE = 25  # the window is one of so many parts of a curve
-LOG_SPREAD = 20  # beyond it the small ones of several losses lie flat on the axis
+SMOOTHED_SHARE = 25  # the smoothing window is 1 / 25 of a curve
+LOG_SPREAD = 20  # use a log scale if the losses differ by more than this factor
 
 
 class Line(NamedTuple):
     """An entry of a legend.
 
     Args:
-        name: What the line shows.
-        color: Of the line, as CSS writes it.
-        text: Figures to show beside the name.
+        color: CSS colour of the line.
+        text: Values to show beside the name.
     """
 
     name: str
@@ -41,12 +40,11 @@ class Line(NamedTuple):
 
 
 class Plot(NamedTuple):
-    """A picture with its legend.
+    """A plot with its legend.
 
     Args:
-        title: What the page writes over it.
         svg: The ``<svg>`` element.
-        lines: The legend, which the page writes: it has a letter for every name.
+        lines: The legend, rendered by the page because its fonts have glyphs for all names.
     """
 
     title: str
@@ -55,16 +53,15 @@ class Plot(NamedTuple):
 
 
 def inline_svg(figure: Figure, name: str) -> str:
-    """Return a figure as an ``<svg>`` element that takes its black from the page.
+    """Return a figure as an ``<svg>`` element that uses the text colour of the page for black.
 
     Args:
-        figure: Figure of matplotlib.
-        name: Put before the ids, which are shared by all that stands in a page.
+        name: Prefix of the element ids, which must be unique in a page.
     """
     from matplotlib import rc_context
 
     buffer = io.StringIO()
-    with rc_context({'svg.hashsalt': name}):  # the same figure gives the same ids
+    with rc_context({'svg.hashsalt': name}):  # deterministic ids
         figure.savefig(buffer, format='svg', transparent=True, metadata={'Date': None})
     svg = buffer.getvalue()
     svg = re.sub(r'<metadata>.*?</metadata>', '', svg[svg.index('<svg') :], flags=re.DOTALL)
@@ -73,12 +70,7 @@ def inline_svg(figure: Figure, name: str) -> str:
 
 
 def threshold_plot(data: ReportData, split: str) -> Plot | None:
-    """Return the threshold curves of the stages that have one, None where none has.
-
-    Args:
-        data: The pipeline.
-        split: Whose curves.
-    """
+    """Return the threshold curves of all stages on a split, None if there are none."""
     curves = {}
     for stage in data.stages:
         if split in stage.curves and Path(stage.curves[split]).is_file():
@@ -102,21 +94,21 @@ def threshold_plot(data: ReportData, split: str) -> Plot | None:
 
 
 def _loss_entries(path: Path) -> Iterator[dict[str, Any]]:
-    """Iterate over the lines of a log that hold losses."""
+    """Yield the lines of a log that contain losses."""
     for text in Path(path).read_text(encoding='utf-8').splitlines():
         try:
             entry = json.loads(text)
         except json.JSONDecodeError:
-            continue  # a killed training may leave half a line
+            continue  # a killed training may leave a partial line
         if 'step' in entry and any('loss' in key for key in entry):
             yield entry
 
 
 def read_entries(logs: Sequence[Path]) -> list[dict[str, Any]]:
-    """Return the lines of a training's logs that hold losses, in the order of its steps.
+    """Return the log lines of a training that contain losses, sorted by step.
 
-    A later file counts from its first step on: what the training did after the checkpoint from
-    which it was resumed is gone.
+    A later file replaces earlier lines from its first step on, because a resumed training repeats
+    the steps after its checkpoint.
 
     Args:
         logs: ``scalars.json`` files, oldest first.
@@ -130,14 +122,11 @@ def read_entries(logs: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def read_losses(logs: Sequence[Path]) -> dict[str, tuple[NDArray, NDArray]]:
-    """Return the losses of a training by their names.
-
-    Args:
-        logs: ``scalars.json`` files, oldest first, as for :func:`read_entries`.
+    """Return the losses of a training by name; see :func:`read_entries`.
 
     Returns:
-        Steps and values ``(n,)``; finite values only. A loss that is the only part of ``loss``
-        is left out.
+        Steps and values ``(n,)``, finite values only. The single component of ``loss`` is omitted
+        if there is only one.
     """
     entries = read_entries(logs)
     losses = {}
@@ -153,10 +142,7 @@ def read_losses(logs: Sequence[Path]) -> dict[str, tuple[NDArray, NDArray]]:
 
 
 def smooth(values: NDArray) -> NDArray:
-    """Return the mean over a short window around every point, shorter at the ends.
-
-    Args:
-        values: Points of a curve.
+    """Return the moving average of a curve, with shorter windows at the ends.
 
     Shapes:
         values: ``(n,)`` float.
@@ -202,11 +188,7 @@ def _cycle(number: int) -> list[str]:
 
 
 def loss_plots(stages: Sequence[StageReport]) -> list[Plot]:
-    """Return the losses of each training that has logs.
-
-    Args:
-        stages: Stages of the pipeline.
-    """
+    """Return a plot of the losses of each training that has logs."""
     plots: list[Plot] = []
     for stage in stages:
         losses = read_losses(stage.logs)

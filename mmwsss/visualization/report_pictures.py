@@ -1,4 +1,4 @@
-"""Pictures of a report: images through all stages, as data that stand in the page itself."""
+"""Pictures of a report: the results of all stages for some images, as data URIs."""
 
 from __future__ import annotations
 
@@ -23,16 +23,15 @@ from mmwsss.visualization.encoding import encode_picture
 from .overlay import draw_cam, draw_mask
 from .report_data import MAPS, MASKS, SUFFIXES, ReportData
 
-WIDTH = 220  # pixels, the most that a picture is shown with
+WIDTH = 220  # maximum width of a picture in pixels
 JPEG_QUALITY = 85
 TRUTH = 'truth'
 
 
 class PictureRow(NamedTuple):
-    """An image through all stages.
+    """The results of all stages for an image.
 
     Args:
-        name: Of the image.
         tags: Foreground indices of its classes.
         pictures: Data URIs in the order of the columns.
     """
@@ -43,11 +42,11 @@ class PictureRow(NamedTuple):
 
 
 class PictureGrid(NamedTuple):
-    """Images through all stages.
+    """The results of all stages for several images.
 
     Args:
         columns: Titles.
-        rows: One an image.
+        rows: One row per image.
         maps: Whether a column shows maps.
         undecided: Whether a picture shows pixels without a class.
     """
@@ -59,11 +58,7 @@ class PictureGrid(NamedTuple):
 
 
 def spread(names: Sequence[str], number: int) -> list[str]:
-    """Return so many names, evenly spread, or all where there are fewer.
-
-    Args:
-        names: Names in order.
-        number: How many to take.
+    """Return up to ``number`` evenly spaced names.
 
     Example:
         >>> spread('abcdefg', 3), spread('ab', 3)
@@ -76,13 +71,10 @@ def spread(names: Sequence[str], number: int) -> list[str]:
 def jpeg_uri(picture: NDArray[np.uint8]) -> str:
     """Return a picture as a data URI.
 
-    Args:
-        picture: RGB.
-
     Shapes:
-        picture: ``(H, W, 3)`` uint8.
+        picture: ``(H, W, 3)`` uint8, RGB.
     """
-    # whole chroma: the edges of masks are edges of colour
+    # no chroma subsampling, because the edges of masks are edges of colour
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     content = encode_picture(picture, '.jpg', options)
@@ -90,11 +82,10 @@ def jpeg_uri(picture: NDArray[np.uint8]) -> str:
 
 
 def shrink(picture: NDArray, interpolation: int = cv2.INTER_AREA) -> NDArray:
-    """Return a picture no wider than it is shown.
+    """Downscale a picture, map or mask to the width at which it is shown.
 
     Args:
-        picture: Picture, map or mask.
-        interpolation: OpenCV's, nearest for masks.
+        interpolation: OpenCV's interpolation, nearest for masks.
 
     Shapes:
         picture: ``(H, W)`` or ``(H, W, 3)``.
@@ -107,10 +98,10 @@ def shrink(picture: NDArray, interpolation: int = cv2.INTER_AREA) -> NDArray:
 
 
 class Painter:
-    """Reads and paints the files of one image.
+    """Reads and draws the files of one image.
 
     Args:
-        path: The image.
+        path: Path of the image.
         palette: RGB of every class.
 
     Raises:
@@ -127,28 +118,25 @@ class Painter:
         self.undecided = False
 
     def paint(self, kind: str, path: Path) -> NDArray[np.uint8]:
-        """Read and paint a file.
+        """Read and draw a file.
 
         Args:
             kind: ``maps``, ``masks``, ``predictions`` or ``truth``.
             path: The file.
 
         Raises:
-            ValueError: it is damaged, or of another image.
+            ValueError: it is damaged or belongs to another image.
         """
         if kind != MAPS:
             return self.paint_mask(self.read_mask(path, is_truth=kind == TRUTH))
-        # the largest value of a pixel decides about it in a mask, too
+        # masks are also decided by the maximum over classes
         return self.paint_map(self.read_maps(path)[1].max(axis=0, initial=0))
 
     def read_maps(self, path: Path) -> tuple[NDArray[np.int64], NDArray]:
-        """Return keys ``(n,)`` and maps ``(n, H, W)`` of a file, and learn the tags from them.
-
-        Args:
-            path: The file.
+        """Return keys ``(n,)`` and maps ``(n, H, W)`` of a file, and set ``tags`` to the keys.
 
         Raises:
-            CAMFileError: it is damaged, or of another image.
+            CAMFileError: it is damaged or belongs to another image.
         """
         keys, cams = read_cam_file(path, len(self.palette))
         check_cam_size(path, cams, self.path, self.size)
@@ -156,14 +144,10 @@ class Painter:
         return keys, cams
 
     def read_mask(self, path: Path, *, is_truth: bool) -> NDArray[np.uint8]:
-        """Return a mask ``(H, W)``, and learn the tags from the truth where there are no maps.
-
-        Args:
-            path: The file.
-            is_truth: Whether it is the true mask.
+        """Return a mask ``(H, W)``; the ground truth also sets ``tags`` if there are no maps.
 
         Raises:
-            MaskError: it is damaged, or of another image.
+            MaskError: it is damaged or belongs to another image.
         """
         mask, values = read_mask(path, len(self.palette))
         if mask.shape != self.size:
@@ -177,21 +161,16 @@ class Painter:
         return mask
 
     def paint_map(self, cam: NDArray) -> NDArray[np.uint8]:
-        """Paint a normalised map ``(H, W)`` over the image."""
+        """Draw a normalised map ``(H, W)`` over the image."""
         return draw_cam(self.image, shrink(cam.astype(np.float32)))
 
     def paint_mask(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Paint a mask ``(H, W)`` over the image."""
+        """Draw a mask ``(H, W)`` over the image."""
         return draw_mask(self.image, shrink(mask, cv2.INTER_NEAREST), self.palette)
 
 
 def files_by_name(folder: Path | None, suffix: str) -> dict[str, Path]:
-    """Return the files of a folder by the name of the image, none without a folder.
-
-    Args:
-        folder: The folder.
-        suffix: Of the files.
-    """
+    """Return the files of a folder by the name of the image; empty without a folder."""
     if folder is None:
         return {}
     if not Path(folder).is_dir():
@@ -201,7 +180,7 @@ def files_by_name(folder: Path | None, suffix: str) -> dict[str, Path]:
 
 
 class _Column(NamedTuple):
-    """Files of a stage, or the true masks, by the name of the image."""
+    """Files of a stage, or the ground truth, by the name of the image."""
 
     title: str
     kind: str
@@ -209,7 +188,7 @@ class _Column(NamedTuple):
 
 
 def _columns(data: ReportData, split: str) -> list[_Column]:
-    """Return the stages that have files of a split."""
+    """Return the stages with files of a split."""
     columns = [
         _Column(stage.name, stage.makes, files_by_name(stage.folders[split], SUFFIXES[stage.makes]))
         for stage in data.stages
@@ -219,17 +198,16 @@ def _columns(data: ReportData, split: str) -> list[_Column]:
 
 
 def picture_rows(data: ReportData, split: str, number: int) -> PictureGrid | None:
-    """Return images of a split through all stages, None where there is nothing to show.
+    """Return the results of all stages for images of a split, None if there are none.
 
-    Evenly spread over the images that every stage has a file of, and the truth if it has any.
+    The images are evenly spaced among those with files of every stage and, if available, ground
+    truth.
 
     Args:
-        data: The pipeline.
-        split: Whose images.
-        number: How many, at most.
+        number: Maximum number of images.
 
     Raises:
-        ValueError: a file is damaged, or of another image.
+        ValueError: a file is damaged or belongs to another image.
     """
     columns = _columns(data, split)
     folder = data.images.get(split)

@@ -1,4 +1,4 @@
-"""Plots of several runs beside each other: losses, and figures of every stage."""
+"""Plots that compare runs: losses, and scores of every stage."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _draw_curves(
 def _draw_figures(
     axis: Any, colors: Mapping[str, str], figures: Mapping[str, Mapping[str, float]]
 ) -> None:
-    # a row a place: their names are too long to stand beside each other
+    # horizontal, because the names are too long for the x axis
     places = list(figures)
     for run, color in colors.items():
         points = [(values[run], i) for i, values in enumerate(figures.values()) if run in values]
@@ -45,19 +45,18 @@ def _draw_figures(
 def plot_runs(
     runs: Sequence[str], curves: Curves, figures: Mapping[str, Mapping[str, Mapping[str, float]]]
 ) -> Figure:
-    """Plot losses and figures of runs, in one colour a run.
+    """Plot losses and scores of runs, with one colour per run.
 
     Args:
-        runs: Their names.
-        curves: Title of a panel -> run -> steps and values ``(n,)``.
-        figures: Metric, a panel each -> where it was measured -> run -> value.
+        curves: Steps and values ``(n,)`` by title of the panel and run.
+        figures: Scores by metric (one panel each), stage and run.
 
     Raises:
         ValueError: there is nothing to plot.
     """
     titles = [*curves, *figures]
     if not titles:
-        raise ValueError('plot_runs: there is neither a loss nor a figure to plot.')
+        raise ValueError('plot_runs: there are no losses or scores to plot.')
     columns = min(COLUMNS, len(titles))
     rows = -(-len(titles) // columns)
     figure = new_figure(4.6 * columns, 3.2 * rows + 0.4)

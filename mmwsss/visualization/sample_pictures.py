@@ -1,4 +1,4 @@
-"""What a network sees of an image: the samples of a data set, with their labels drawn in."""
+"""Pictures of the augmented samples of a data set, with their labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mmwsss.utils import read_content
 from .overlay import IGNORE_COLOR, draw_mask
 from .pages import write_page
 
-SHORT_SIDE = 256  # pixels; smaller samples are enlarged, so that there is room for names
+SHORT_SIDE = 256  # pixels; smaller samples are upscaled to make room for class names
 GAP = 8
 BOX_COLOR = 'lime'
 
@@ -28,10 +28,9 @@ class SampleCard(NamedTuple):
     """A sample on the page.
 
     Args:
-        picture: Its file, beside the page.
-        name: Of the image.
-        classes: Indices of its classes, 0 the background.
-        facts: Sizes, place of the valid box and the like.
+        picture: Name of its file, in the folder of the page.
+        classes: Indices of its classes; 0 is the background.
+        facts: Sizes, valid box and so on.
         undecided: Whether its mask has pixels without a class.
     """
 
@@ -43,11 +42,7 @@ class SampleCard(NamedTuple):
 
 
 def sample_classes(sample: SegDataSample) -> list[int]:
-    """Return the classes of a sample: those of its tags, or else of its mask.
-
-    Args:
-        sample: Packed sample.
-    """
+    """Return the classes of a packed sample, from its tags or otherwise its mask."""
     if 'gt_label' in sample:
         return (sample.gt_label + 1).tolist()
     if 'gt_sem_seg' not in sample:
@@ -57,17 +52,16 @@ def sample_classes(sample: SegDataSample) -> list[int]:
 
 
 def _padded_box(sample: SegDataSample, size: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Return the valid box, None where the image fills the sample."""
+    """Return the valid box, None if there is no padding."""
     box = sample.metainfo.get('valid_box')
     return None if box is None or tuple(box) == (0, 0, *size) else tuple(box)
 
 
 def sample_facts(sample: SegDataSample, size: tuple[int, ...]) -> list[str]:
-    """Return what the page says of a sample.
+    """Return the description of a sample on the page.
 
     Args:
-        sample: Packed sample.
-        size: Height and width of what the network gets.
+        size: Height and width of the input of the network.
     """
     meta = sample.metainfo
     facts = [f'{size[1]} x {size[0]}']
@@ -83,16 +77,15 @@ def sample_facts(sample: SegDataSample, size: tuple[int, ...]) -> list[str]:
 def draw_sample(
     image: NDArray[np.uint8], sample: SegDataSample, meta: Mapping[str, Any]
 ) -> NDArray[np.uint8]:
-    """Draw the mask, the valid box and the names of the classes.
+    """Draw the mask, the valid box and the names of the classes over a sample.
 
     Args:
-        image: What the network gets, RGB.
-        sample: Its sample.
+        image: Input of the network.
         meta: ``classes`` and ``palette`` of the data set, background first.
 
     Shapes:
-        image: ``(H, W, 3)`` uint8.
-        returns: the same; at least 256 pixels wide and high.
+        image: ``(H, W, 3)`` uint8, RGB.
+        returns: the same, upscaled to at least 256 pixels per side.
     """
     size = image.shape[:2]
     if 'gt_sem_seg' in sample:
@@ -102,7 +95,7 @@ def draw_sample(
     visualizer = Visualizer(image=image)
     if box := _padded_box(sample, size):
         top, left, bottom, right = np.array(box) * factor
-        # the last two are exclusive, and a line beyond the picture is none
+        # right and bottom are exclusive, and lines outside the picture are not drawn
         corners = np.array([left, top, right - 1, bottom - 1])
         visualizer.draw_bboxes(corners, edge_colors=BOX_COLOR, line_widths=2)
     height = max(12, min(image.shape[:2]) // 20)
@@ -119,11 +112,7 @@ def draw_sample(
 
 
 def beside(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Put two pictures next to each other, as high as the higher one.
-
-    Args:
-        left: First picture.
-        right: Second picture.
+    """Place two pictures side by side with a white gap.
 
     Shapes:
         left, right: ``(H, W, 3)`` uint8, any sizes.
@@ -141,10 +130,7 @@ def beside(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint
 
 
 def read_original(path: str) -> NDArray[np.uint8]:
-    """Return an image as it lies on the disk, RGB, enlarged as samples are.
-
-    Args:
-        path: The image.
+    """Return an image without augmentation, RGB, upscaled like the samples.
 
     Raises:
         ImageFileError: it cannot be read.
@@ -158,13 +144,12 @@ def read_original(path: str) -> NDArray[np.uint8]:
 def write_sample_page(
     path: str | os.PathLike[str], cards: Sequence[SampleCard], **contents: Any
 ) -> None:
-    """Write the page that shows the pictures of a folder, which it loads as they come into view.
+    """Write a page that lazily loads the pictures in its folder.
 
     Args:
         path: HTML file in the folder of the pictures.
-        cards: The samples.
         **contents: ``title``, ``subtitle``, ``classes``, ``palette``, ``original`` (whether the
-            untouched image is beside) and ``total`` (samples that there are).
+            original image is shown as well) and ``total`` (number of samples).
     """
     shown = sorted({index for card in cards for index in card.classes})
     undecided = any(card.undecided for card in cards)

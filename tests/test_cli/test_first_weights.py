@@ -122,4 +122,4 @@ def test_old_path_is_loaded_by_name(tmp_path, capsys, monkeypatch):
     load_checkpoint(model, 'checkpoints/mit_b1_mmseg.pth')
     assert torch.equal(model.weight, state['weight'])
     said = capsys.readouterr().err
-    assert 'checkpoints/mit_b1_mmseg.pth is not there; mmwsss://mit-b1 is taken.' in said
+    assert 'checkpoints/mit_b1_mmseg.pth does not exist; using mmwsss://mit-b1.' in said

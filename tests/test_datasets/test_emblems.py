@@ -197,7 +197,7 @@ def test_stopped_run_is_completed(drawn, tmp_path, monkeypatch):
     monkeypatch.setattr(emblems, 'draw_image', stop)
     with pytest.raises(KeyboardInterrupt):
         make_emblems(root, TINY)
-    with pytest.raises(ValueError, match='drawn in part: run .*make_emblems.py again'):
+    with pytest.raises(ValueError, match='is incomplete: run .*make_emblems.py again'):
         DATASETS.build(dict(type='EmblemsDataset', data_root=str(root)))
     monkeypatch.undo()
     assert make_emblems(root, TINY) == 4
@@ -206,7 +206,7 @@ def test_stopped_run_is_completed(drawn, tmp_path, monkeypatch):
 
 def test_other_settings_are_refused(copy):
     other = EmblemsSettings(num_train=4, num_val=2, size=48, num_emblems=3, seed=5)
-    with pytest.raises(ValueError, match=r'size 32 \(asked: 48\), seed 0 \(asked: 5\): name'):
+    with pytest.raises(ValueError, match=r'size 32 \(asked: 48\), seed 0 \(asked: 5\): use'):
         make_emblems(copy, other)
 
 

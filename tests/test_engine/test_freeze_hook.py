@@ -173,7 +173,7 @@ def test_until_is_checked():
 def test_modules_that_train_nothing_are_refused(name):
     runner = type('Runner', (), dict(model=Network()))()
     with pytest.raises(
-        ValueError, match=f'no trained parameter is called {name!r}.*backbone, head'
+        ValueError, match=f'no trainable parameter is called {name!r}.*backbone, head'
     ):
         FreezeHook([name], 1).before_train(runner)
 

@@ -52,7 +52,9 @@ def test_multipliers_can_be_set():
 
 @pytest.mark.parametrize('key', ['new', 'as_bias'])
 def test_name_that_nothing_has_is_refused(key):
-    with pytest.raises(ValueError, match="no trained parameter is called 'hea' .* backbone, head"):
+    with pytest.raises(
+        ValueError, match="no trainable parameter is called 'hea' .* backbone, head"
+    ):
         groups(**{key: ['hea']})
 
 

@@ -82,5 +82,5 @@ def test_registered_loss():
 
 
 def test_wrong_number_of_weights_is_refused():
-    with pytest.raises(ValueError, match=r'PairAffinityLoss: weights are three numbers.*\(1, 2\)'):
+    with pytest.raises(ValueError, match=r'PairAffinityLoss: weights must be three.*\(1, 2\)'):
         MODELS.build(dict(type='PairAffinityLoss', weights=(1, 2)))

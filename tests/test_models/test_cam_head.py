@@ -86,7 +86,7 @@ def test_labels_of_another_data_set_are_refused(feats):
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
-        (dict(num_classes=1), 'num_classes counts the background'),
+        (dict(num_classes=1), 'num_classes includes the background'),
         (dict(num_classes=3, pooling='sum'), "pooling must be 'gap', 'gmp'"),
         (dict(num_classes=3, pool_on='image'), "pool_on must be 'cam' or 'features'"),
     ],

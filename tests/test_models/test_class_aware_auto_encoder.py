@@ -189,7 +189,7 @@ def test_there_is_no_segmentation():
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        (dict(num_classes=1), 'num_classes counts the background, so at least 2, got 1'),
+        (dict(num_classes=1), 'num_classes includes the background, so at least 2, got 1'),
         (dict(merge='min'), r"merge must be one of \('sum', 'mean', 'max'\), got 'min'"),
     ],
 )

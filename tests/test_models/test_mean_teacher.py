@@ -76,7 +76,7 @@ def test_decoder_has_neither_norm_nor_bias():
     )
     head.init_weights()
     convs = [m for m in (*head.convs, head.conv_seg) if isinstance(m, nn.Conv2d)]
-    assert [c.dilation for c in convs] == [(2, 2)] * 3 + [(1, 1)]
+    assert [c.dilation for c in convs] == [(2, 2)] * 4
     assert all(c.bias is None for c in convs)
     # PyTorch's initialisation
     bound = (1 / (4 * 9)) ** 0.5

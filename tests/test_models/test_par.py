@@ -114,6 +114,17 @@ def test_pamr_is_par_with_its_own_weights():
         PAMR(0)
 
 
+@pytest.mark.parametrize('name', ['PAR', 'PAMR', 'DenseCRF', 'LimitedDenseCRF'])
+def test_refiners_that_use_colours_take_the_same_images(name):
+    settings = dict(max_size=9) if name == 'LimitedDenseCRF' else {}
+    refiner = MODELS.build(dict(type=name, num_iters=2, **settings))
+    images, scores = torch.randint(256, (1, 3, 8, 9), dtype=torch.uint8), torch.rand(1, 2, 8, 9)
+    out = refiner(images, scores)
+    assert out.shape == scores.shape
+    if isinstance(refiner, PAR):
+        torch.testing.assert_close(refiner(images / 255, scores), out)
+
+
 # any refiner on the scores of a batch
 
 SIZES = [(6, 9), (8, 5)]

@@ -76,7 +76,7 @@ def test_equal_and_saturated_scores_have_a_finite_loss(scale):
 
 
 def test_background_alone_is_refused():
-    with pytest.raises(ValueError, match='num_classes counts the background'):
+    with pytest.raises(ValueError, match='num_classes includes the background'):
         PatchClassifierHead(4, 1)
 
 

@@ -191,7 +191,7 @@ def test_registered_loss():
 
 @pytest.mark.parametrize('settings', [dict(low=-0.1), dict(high=1.1), dict(low=0.9)])
 def test_thresholds_are_checked(settings):
-    with pytest.raises(ValueError, match='PatchContrastiveLoss: low and high are scores'):
+    with pytest.raises(ValueError, match='PatchContrastiveLoss: low and high must satisfy'):
         MODELS.build(dict(type='PatchContrastiveLoss', **settings))
 
 

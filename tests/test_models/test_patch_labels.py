@@ -132,7 +132,7 @@ def test_what_is_not_image_is_ignored():
 
 @pytest.mark.parametrize('thresholds', [(0.6, 0.4), (-0.1, 0.5), (0.5, 1.1)])
 def test_thresholds_are_checked(thresholds):
-    with pytest.raises(ValueError, match=f'thresholds are two shares.*got {thresholds[0]} and'):
+    with pytest.raises(ValueError, match=f'thresholds must satisfy.*got {thresholds[0]} and'):
         confident_labels(torch.ones(1, 2, 1, 1), torch.tensor([[0]]), thresholds)
 
 

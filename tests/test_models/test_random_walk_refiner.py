@@ -145,7 +145,7 @@ def test_is_built_from_a_config():
         (dict(beta=8, num_steps=4, radius=1), 'radius at least 2, got 8, 4 and 1'),
         (dict(beta=8, num_steps=4, affinity='edges'), "must be one of .*got 'edges' and 'all'"),
         (dict(beta=8, num_steps=4, pairs='some'), "pairs one of .*got 'features' and 'some'"),
-        (dict(beta=8, num_steps=4, affinity='boundary', pairs='published'), "leave pairs at 'all'"),
+        (dict(beta=8, num_steps=4, affinity='boundary', pairs='published'), "set pairs='all'"),
     ],
 )
 def test_wrong_settings(settings, message):

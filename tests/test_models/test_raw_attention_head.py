@@ -26,5 +26,7 @@ def test_it_has_no_weights_but_a_gradient():
 def test_wrong_numbers_are_refused():
     with pytest.raises(ValueError, match='must be positive, got 2 and 0'):
         RawAttentionHead(2, head_channels=0)
-    with pytest.raises(ValueError, match='3 attention maps where in_channels=2 are expected'):
+    with pytest.raises(
+        ValueError, match='in_channels=2 does not match the number of attention maps, 3'
+    ):
         RawAttentionHead(2, head_channels=4)([torch.zeros(1, 3, 2, 2)])

@@ -94,7 +94,7 @@ def test_weights_are_loaded(tmp_path):
     ('kwargs', 'message'),
     [
         (dict(depths=(1, 2)), 'depths must be 6 positive numbers'),
-        (dict(dilations=(2, 4)), 'dilations are three numbers'),
+        (dict(dilations=(2, 4)), 'dilations must be three numbers'),
         (dict(out_indices=(4,)), 'out_indices must be among 0 to 3'),
         (dict(frozen_stages=7), 'frozen_stages must lie in -1 to 6'),
     ],

@@ -73,17 +73,15 @@ def test_waits_for_no_value():
 @pytest.mark.parametrize(
     ('sources', 'targets', 'message'),
     [
-        (SOURCES[:3], TARGETS, r'4 boxes .* lie inside \(9, 12\)'),
-        (SOURCES, TARGETS[:1], r'4 boxes .* lie inside \(6, 7\)'),
-        ([(0, 0, 10, 12)] * 4, TARGETS, r'lie inside \(9, 12\) are needed, got \[\(0, 0, 10, 12\)'),
-        ([(0, 3, 9, 3)] * 4, TARGETS, 'not empty'),
-        (SOURCES, [(-1, 0, 2, 2)] * 4, r'lie inside \(6, 7\)'),
+        (SOURCES[:3], TARGETS, r'4 non-empty boxes .* inside \(9, 12\)'),
+        (SOURCES, TARGETS[:1], r'4 non-empty boxes .* inside \(6, 7\)'),
+        ([(0, 0, 10, 12)] * 4, TARGETS, r'inside \(9, 12\), got \[\(0, 0, 10, 12\)'),
+        ([(0, 3, 9, 3)] * 4, TARGETS, 'non-empty'),
+        (SOURCES, [(-1, 0, 2, 2)] * 4, r'inside \(6, 7\)'),
     ],
 )
 def test_refuses_boxes_that_do_not_fit(sources, targets, message):
-    with pytest.raises(
-        ValueError, match=f'resize_boxes: {message}' if message[0] == '4' else message
-    ):
+    with pytest.raises(ValueError, match=f'resize_boxes: .*{message}'):
         resize_boxes(torch.rand(4, 3, 9, 12), sources, targets, (6, 7))
 
 

@@ -144,7 +144,7 @@ def test_affinitynet_tool_writes_what_the_network_loads(tmp_path, capsys, narrow
     [
         ({'fc8.weight': torch.ones(20, 8, 1, 1)}, r"the entry 'fc8.weight' has no place"),
         ({'bn7.bias': torch.ones(4096), 'stage1.1.bias': torch.ones(64)}, 'has no place'),
-        (None, 'damaged or no checkpoint'),
+        (None, 'damaged or not a checkpoint'),
     ],
 )
 def test_foreign_files_are_refused(tmp_path, capsys, kind, weights, message):

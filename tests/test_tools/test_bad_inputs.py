@@ -97,17 +97,18 @@ tools/eval_cams.py                            maps masks --classes dog --workers
 tools/dataset_converters/coco2voc_masks.py    a.json OUT --classes dog --workers 1
 tools/analysis_tools/browse_cams.py           --images im --cams maps --classes dog --out OUT/a.html
 tools/analysis_tools/browse_dataset.py        EMBLEMS --out OUT/a.html
-tools/analysis_tools/emblems_table.py         --only-table --write IN
-tools/analysis_tools/photographs_table.py     IN own --classes dog
-tools/analysis_tools/photographs_table.py     own IN --classes dog
-tools/analysis_tools/benchmark.py             IN --device cpu
-tools/analysis_tools/benchmark_dense_crf.py   IN --device cpu --labels 2 --size 8 8 --iters 1
+benchmarks/emblems_table.py         --only-table --write IN
+benchmarks/photographs_table.py     IN own --classes dog
+benchmarks/photographs_table.py     own IN --classes dog
+benchmarks/benchmark.py             IN --device cpu
+benchmarks/benchmark_dense_crf.py   IN --device cpu --labels 2 --size 8 8 --iters 1
 """
 # These take no path: numbers, names of devices and switches alone.
 NO_PATHS = (
     *('benchmark_afa.py', 'benchmark_afa_labels.py', 'benchmark_mctformer.py'),
     *('benchmark_par.py', 'benchmark_toco.py'),
     *('benchmark_random_walk.py', 'benchmark_views.py', 'make_model_zoo.py'),
+    *('benchmark_mctformer.py', 'benchmark_toco.py'),
 )
 ROWS = [line.split(maxsplit=1) for line in TABLE.strip().splitlines()]
 # a picture is no bad input of these
@@ -242,5 +243,6 @@ def test_bad_input_is_one_sentence(tool, words, make, good, tmp_path, capsys, mo
 
 
 def test_every_tool_is_in_the_table():
-    tools = {str(path.relative_to(ROOT)) for path in (ROOT / 'tools').glob('**/*.py')}
+    scripts = [*ROOT.glob('tools/**/*.py'), *ROOT.glob('benchmarks/*.py')]
+    tools = {str(path.relative_to(ROOT)) for path in scripts if '__main__' in path.read_text()}
     assert {tool for tool in tools if Path(tool).name not in NO_PATHS} == {tool for tool, _ in ROWS}

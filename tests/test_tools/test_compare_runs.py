@@ -200,7 +200,7 @@ def test_plot_shows_every_loss_and_figure(trainings, pipelines, tmp_path, monkey
         (['a', '--plot', 'a'], '--plot a cannot be written'),
         (
             ['a', '--plot', 'x.png', '--losses', 'none', '--metrics', 'none'],
-            '--plot x.png cannot be made: plot_runs: there is neither a loss nor a figure',
+            '--plot x.png cannot be made: plot_runs: there are no losses or scores',
         ),
     ],
 )

@@ -184,7 +184,7 @@ def test_mxnet_file_cut_anywhere_is_refused(tmp_path):
     path = tmp_path / 'a.params'
     for length in range(len(content)):
         path.write_bytes(content[:length])
-        with pytest.raises(MXNetFileError, match=r'a\.params.*truncated|a\.params.*says to hold'):
+        with pytest.raises(MXNetFileError, match=r'a\.params.*truncated|a\.params.*claims to hold'):
             read_mxnet_params(path)
 
 
@@ -197,19 +197,19 @@ def edited(offset, code, value, arrays=None):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        (b'<!DOCTYPE html><html><body>Not found</body>', 'begins with 0x'),
-        (edited(0, 'Q', 0x113), 'begins with 0x113 where 0x112 is expected'),
-        (edited(16, 'Q', 2**40), 'says to hold 1099511627776 arrays in'),
+        (b'<!DOCTYPE html><html><body>Not found</body>', 'starts with 0x'),
+        (edited(0, 'Q', 0x113), 'starts with 0x113, but must start with 0x112'),
+        (edited(16, 'Q', 2**40), 'claims to hold 1099511627776 arrays in'),
         (edited(24, 'I', 77), 'array 1 of 1 has 77 dimensions'),
-        (edited(28, 'i', 1), 'storage type 1, only dense'),
+        (edited(28, 'i', 1), 'storage type 1, but only dense'),
         (edited(32, 'i', -1), 'array 1 of 1 has -1 dimensions'),
         (edited(36, 'q', 2**50), 'needs 13510798882111488 bytes'),
-        (edited(36, 'q', -2), r'has the shape \(-2, 3\)'),
+        (edited(36, 'q', -2), r'has shape \(-2, 3\)'),
         (edited(60, 'i', 12), 'unknown data type 12'),
         (edited(88, 'Q', 3), 'has 3 names for 1 arrays'),
         (edited(96, 'Q', 2**63), 'name 1 of 1 needs 9223372036854775808 bytes'),
         (edited(104, 'B', 255), 'name 1 of 1 is not text'),
-        (edited(0, 'Q', 0x112) + b'more', 'goes on for 4 bytes after its names'),
+        (edited(0, 'Q', 0x112) + b'more', 'has 4 extra bytes after its names'),
     ],
 )
 def test_foreign_or_damaged_mxnet_file_is_refused(tmp_path, content, message):
@@ -353,7 +353,7 @@ def test_mxnet_file_of_another_network_is_refused(tmp_path, capsys):
 @pytest.mark.parametrize('name', ['resnet38_mxnet2mmwsss', 'seam2mmwsss'])
 @pytest.mark.parametrize(
     ('content', 'message'),
-    [(b'<html>404</html>', 'damaged or no checkpoint'), (None, 'There is no checkpoint')],
+    [(b'<html>404</html>', 'damaged or not a checkpoint'), (None, 'There is no checkpoint')],
 )
 def test_tools_refuse_what_is_no_file_of_weights(tmp_path, capsys, name, content, message):
     src, dst = tmp_path / 'a.pth', tmp_path / 'b.pth'

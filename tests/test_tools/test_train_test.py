@@ -291,7 +291,7 @@ def data_set(kind):
         (train, ['CONFIG', *data_set('Emblems')], 'emblems.json cannot be read (No such file'),
         (train, ['CONFIG', *data_set('ImageLevelVOC')], 'there is no folder gone: put PASCAL VOC'),
         (train, ['CONFIG', *data_set('ImageLevelCOCO')], 'a.json: cannot be read (No such file'),
-        (test, ['CONFIG', 'BAD'], 'bad.pth was refused because it is damaged or no checkpoint'),
+        (test, ['CONFIG', 'BAD'], 'bad.pth was refused because it is damaged or not a checkpoint'),
         (
             test,
             ['CONFIG', 'BAD', '--tta', '--cfg-options', 'tta_model=None'],

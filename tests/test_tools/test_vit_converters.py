@@ -178,7 +178,7 @@ def test_number_of_class_tokens_is_checked(tmp_path, capsys):
 @pytest.mark.parametrize('name', TOOLS)
 @pytest.mark.parametrize(
     ('content', 'message'),
-    [(b'<html>404</html>', 'damaged or no checkpoint'), (None, 'There is no checkpoint')],
+    [(b'<html>404</html>', 'damaged or not a checkpoint'), (None, 'There is no checkpoint')],
 )
 def test_tools_refuse_what_is_no_file_of_weights(tmp_path, capsys, name, content, message):
     src, dst = tmp_path / 'a.pth', tmp_path / 'b.pth'

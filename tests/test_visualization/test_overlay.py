@@ -51,7 +51,7 @@ def test_mask_paints_classes_and_void_but_not_the_background():
         (lambda: draw_mask(IMAGE, np.zeros((3, 2)), PALETTE), r'draw_mask: mask .* got \(3, 2\)'),
         (
             lambda: draw_mask(IMAGE, np.full((2, 3), 2), PALETTE),
-            r'classes \[2\], the palette colours for 0 to 1',
+            r'classes \[2\], but the palette has colours for 0 to 1',
         ),
     ],
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from mmwsss.cli.converter_tools import convert_checkpoint, converter_parser, dataset_name
 from mmwsss.cli.launch import run_tool
-from mmwsss.engine.converter_tools import convert_checkpoint, converter_parser, dataset_name
 from mmwsss.models.converters.toco import read_toco
 
 WIDTH = 768  # of ViT-B and DeiT-B

@@ -12,6 +12,8 @@ from mmseg.registry import TRANSFORMS
 from PIL import Image as PILImage
 from PIL import ImageEnhance, ImageOps
 
+from mmwsss.utils import check_number
+
 MAX_LEVEL = 10
 FILL = (124, 116, 104)  # the mean colour of ImageNet, RGB
 _Picture = PILImage.Image
@@ -99,13 +101,10 @@ class AugmentRandomly(BaseTransform):
         level_std: float = 0.5,
         prob: float = 0.5,
     ) -> None:
-        in_range = 0 <= level <= MAX_LEVEL and level_std >= 0 and 0 <= prob <= 1
-        if num_operations < 1 or not in_range:
-            raise ValueError(
-                f'{type(self).__name__}: received num_operations={num_operations}, level={level}, '
-                f'level_std={level_std} and prob={prob} where at least 1, 0 to {MAX_LEVEL}, at '
-                'least 0 and 0 to 1 are expected.'
-            )
+        check_number(f'{type(self).__name__}: num_operations', num_operations, 1)
+        check_number(f'{type(self).__name__}: level', level, 0, MAX_LEVEL)
+        check_number(f'{type(self).__name__}: level_std', level_std, 0)
+        check_number(f'{type(self).__name__}: prob', prob, 0, 1)
         self.num_operations, self.level = num_operations, level
         self.level_std, self.prob = level_std, prob
 
@@ -162,8 +161,8 @@ class EraseRandomBox(BaseTransform):
     ) -> None:
         if not (0 <= prob <= 1 and 0 < area[0] <= area[1] <= 1 and 0 < ratio <= 1):
             raise ValueError(
-                f'{type(self).__name__}: received prob={prob}, area={tuple(area)} and '
-                f'ratio={ratio} where 0 to 1, two shares in order and above 0 to 1 are expected.'
+                f'{type(self).__name__}: prob must be 0 to 1, area two fractions in order and '
+                f'ratio in (0, 1], got {prob}, {tuple(area)} and {ratio}.'
             )
         self.prob, self.area, self.ratio = prob, tuple(area), ratio
         self.mean, self.std = tuple(mean), tuple(std)
@@ -178,7 +177,7 @@ class EraseRandomBox(BaseTransform):
             return results
         height, width = results['img'].shape[:2]
         limit = math.log(1 / self.ratio)
-        areas = height * width * np.random.uniform(*self.area, self.tries)
+        areas = height * width * np.random.uniform(self.area[0], self.area[1], self.tries)
         ratios = np.exp(np.random.uniform(-limit, limit, self.tries))
         boxes = np.rint(np.sqrt([areas * ratios, areas / ratios])).astype(int)
         fits = (boxes < [[height], [width]]).all(axis=0)

@@ -1,4 +1,4 @@
-"""Cropping that remembers which part of the crop holds image."""
+"""Random cropping with padding that records the image area of the crop."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+from mmwsss.utils import check_number
+
 from ..masks import IGNORE_INDEX
 
 
 def place_crop(length: int, crop: int) -> tuple[int, int, int]:
-    """Draw where a side is cut or, where it is shorter than the crop, put.
+    """Draw the position of a crop, or of the image in the crop if the image is smaller.
 
     Args:
         length: Side of the image.
         crop: Side of the crop.
 
     Returns:
-        Start in the image, start in the crop, and the length that both share.
+        Start in the image, start in the crop, and the length of the overlap.
     """
     if length > crop:
         return int(np.random.randint(length - crop + 1)), 0, crop
@@ -28,43 +30,36 @@ def place_crop(length: int, crop: int) -> tuple[int, int, int]:
 
 @TRANSFORMS.register_module()
 class CropWithValidBox(BaseTransform):
-    """Cut a crop of fixed size at a random place; smaller images are put at a random place.
+    """Take a random crop of fixed size; smaller images are placed at random and padded.
 
-    Adds ``valid_box`` = (top, left, bottom, right) in the crop, the last two exclusive. What lies
-    outside gets ``pad_value`` in the image, 255 in a mask and 0 in affinity scores;
-    ``WeakDataPreProcessor`` sets the image there to the mean colour where a method crops after
-    normalising.
+    Adds ``valid_box``, the image area of the crop as (top, left, bottom, right), bottom and right
+    exclusive. The padding is ``pad_value`` in the image, 255 in a mask and 0 in affinity scores;
+    for methods that crop after normalisation, ``WeakDataPreProcessor`` can set it to the mean
+    colour.
 
     Source: ``RandomCrop`` of https://github.com/YudeWang/SEAM
 
     Args:
         crop_size: Side of the crop, or (height, width).
-        pad_value: Level of the padding, 0 to 255, in all channels.
+        pad_value: Value of the padding in all channels, 0 to 255.
 
     Raises:
-        ValueError: a side below 1, or a level out of range.
+        ValueError: a side is below 1, or ``pad_value`` is out of range.
     """
 
     def __init__(self, crop_size: int | tuple[int, int], pad_value: int = 0) -> None:
         size = (crop_size, crop_size) if isinstance(crop_size, int) else tuple(crop_size)
         if len(size) != 2 or min(size) < 1:
             raise ValueError(
-                f'{type(self).__name__}: received crop_size={crop_size} where a side or (height, '
-                'width) of at least 1 is expected.'
+                f'{type(self).__name__}: crop_size must be a side or (height, width) of at least '
+                f'1, got {crop_size}.'
             )
-        if not 0 <= pad_value <= 255:
-            raise ValueError(
-                f'{type(self).__name__}: received pad_value={pad_value} where 0 to 255 is expected.'
-            )
+        check_number(f'{type(self).__name__}: pad_value', pad_value, 0, 255)
         self.crop_size = size
         self.pad_value = pad_value
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Crop the image, and the mask or affinity scores where they are loaded.
-
-        Args:
-            results: Data info with ``img``.
-        """
+        """Crop ``img``, and ``gt_seg_map`` and ``gt_affinity_scores`` if present."""
         image = results['img']
         rows, columns = (
             place_crop(length, crop)

@@ -31,10 +31,10 @@ VIEWS = ('second_view', 'local_view')
 
 
 def _to_tensor(data: Any) -> torch.Tensor:
-    """Convert to a tensor what MMCV's function takes, mirrored views of one column, too.
+    """Convert to a tensor like MMCV, but also support flipped images of width 1.
 
-    NumPy (2.3) calls such a view contiguous although its stride is negative, and MMSegmentation
-    (1.2 and 1.4) then leaves out the copy.
+    NumPy 2.3 reports such a view as contiguous although its stride is negative, so MMSegmentation
+    1.2 and 1.4 do not copy it.
     """
     if isinstance(data, np.ndarray) and min(data.strides, default=0) < 0:
         data = data.copy()
@@ -42,13 +42,13 @@ def _to_tensor(data: Any) -> torch.Tensor:
 
 
 def install_mirrored_packing() -> None:
-    """Make MMSegmentation's packing take mirrored pictures that are one pixel wide."""
+    """Make MMSegmentation's packing support flipped images of width 1."""
     formatting.to_tensor = _to_tensor
 
 
 @TRANSFORMS.register_module()
 class PackWeakInputs(PackSegInputs):
-    """MMSeg's packing, with the tags of the image.
+    """MMSeg's ``PackSegInputs`` with image-level labels.
 
     The sample gets the plain tensors ``gt_label`` and ``gt_score`` where the data info has tags,
     ``gt_sem_seg`` where a mask was loaded, the views that there are, and in its metainfo
@@ -64,18 +64,14 @@ class PackWeakInputs(PackSegInputs):
         second_view, local_view: ``(3, H, W)`` uint8, BGR, of :class:`AddView`.
 
     Raises:
-        ValueError: tags without ``num_classes``, or a tag that is no class.
+        ValueError: ``num_classes`` is missing, or a label is out of range.
     """
 
     def __init__(self, meta_keys: Sequence[str] = WEAK_META_KEYS) -> None:
         super().__init__(meta_keys=tuple(meta_keys))
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Pack a data info that has gone through the pipeline.
-
-        Args:
-            results: Data info with ``img``.
-        """
+        """Pack the results of a pipeline; requires ``img``."""
         extra: dict[str, Any] = {}
         if isinstance(results.get('img_path'), str):
             extra['img_id'] = image_id(results['img_path'])
@@ -99,9 +95,9 @@ class PackWeakInputs(PackSegInputs):
         ):
             raise ValueError(
                 f'{type(self).__name__}: image {results.get("img_path")} has '
-                f'gt_label={results["gt_label"]} and num_classes={results.get("num_classes")} '
-                'where indices from 0 to num_classes - 2 are expected: let an ImageLevelDataset '
-                'give both.'
+                f'gt_label={results["gt_label"]} and num_classes={results.get("num_classes")}, but '
+                'labels must be indices from 0 to num_classes - 2: use an ImageLevelDataset, '
+                'which provides both.'
             )
         score = torch.zeros(num_foreground)
         score[label] = 1.0

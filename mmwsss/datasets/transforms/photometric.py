@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image as PILImage
 from PIL import ImageFilter
 
+from mmwsss.utils import check_number
+
 Image = NDArray[Any]
 
 
@@ -35,7 +37,7 @@ def adjust_contrast(image: Image, factor: float) -> Image:
         factor: 0 gives uniform grey, 1 the image.
     """
     mean = int(cv2.mean(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))[0] + 0.5)
-    # a table of 256 values: a sum below 0 must become 0, not its absolute value
+    # a lookup table, because OpenCV would map sums below 0 to their absolute value
     values = np.arange(256, dtype=np.float32) * factor + mean * (1 - factor)
     return cv2.LUT(image, np.clip(np.rint(values), 0, 255).astype(np.uint8))
 
@@ -52,13 +54,13 @@ def adjust_saturation(image: Image, factor: float) -> Image:
 
 
 def adjust_hue(image: Image, shift: float) -> Image:
-    """Turn the hues of an image.
+    """Shift the hues of an image.
 
-    MMCV 2.1 has a function of that name that fails with NumPy 2 for negative shifts.
+    The function of the same name in MMCV 2.1 fails with NumPy 2 for negative shifts.
 
     Args:
         image: ``(H, W, 3)`` uint8, BGR.
-        shift: Part of the full circle, -0.5 to 0.5.
+        shift: Fraction of the full circle, -0.5 to 0.5.
     """
     hue, saturation, value = cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2HSV_FULL))
     table = ((np.arange(256) + int(shift * 255)) % 256).astype(np.uint8)
@@ -73,43 +75,32 @@ def _factor_range(
     if isinstance(value, Sequence):
         if len(value) != 2 or not 0 <= value[0] <= value[1]:
             raise ValueError(
-                f'{type(transform).__name__}: received {name}={tuple(value)} where a smallest and '
-                'a largest factor, not negative, are expected.'
+                f'{type(transform).__name__}: {name} must be a smallest and a largest factor, not '
+                f'negative, got {tuple(value)}.'
             )
         return float(value[0]), float(value[1])
-    if not value >= 0:
-        raise ValueError(
-            f'{type(transform).__name__}: received {name}={value} where 0 to inf is expected.'
-        )
+    check_number(f'{type(transform).__name__}: {name}', value, 0)
     return max(1.0 - value, 0.0), 1.0 + value
-
-
-def _shift_range(transform: BaseTransform, hue: float) -> tuple[float, float]:
-    """Return the smallest and the largest shift of the hue."""
-    if not 0 <= hue <= 0.5:
-        raise ValueError(
-            f'{type(transform).__name__}: received hue={hue} where 0 to 0.5 is expected.'
-        )
-    return -hue, hue
 
 
 @TRANSFORMS.register_module()
 class JitterColor(BaseTransform):
-    """Change brightness, contrast, saturation and hue at random, in random order.
+    """Change brightness, contrast, saturation and hue randomly, in random order.
 
-    The distribution is that of torchvision's ``ColorJitter``; the colours agree with it within
-    rounding (hue: within the rounding of 8-bit HSV).
+    Follows the distribution of torchvision's ``ColorJitter``; results agree up to rounding (of
+    8-bit HSV for the hue).
 
     Args:
-        brightness: Factors are drawn from [max(0, 1 - brightness), 1 + brightness]; a pair names
-            the smallest and the largest factor.
+        brightness: Factors are drawn from [max(0, 1 - brightness), 1 + brightness], or from the
+            range given by a pair.
         contrast: The same for contrast.
         saturation: The same for saturation.
-        hue: Shifts are drawn from [-hue, hue] parts of the circle, at most 0.5.
-        gray_prob: Probability to take the colours away at the end.
+        hue: Shifts are drawn from [-hue, hue], in fractions of the circle, at most 0.5.
+        gray_prob: Probability of converting the result to greyscale.
 
     Raises:
-        ValueError: a negative range, a pair out of order, a hue above 0.5, or no probability.
+        ValueError: a range is negative or out of order, ``hue`` exceeds 0.5, or ``gray_prob`` is
+            not in [0, 1].
     """
 
     def __init__(
@@ -123,26 +114,20 @@ class JitterColor(BaseTransform):
     ) -> None:
         factors = {'brightness': brightness, 'contrast': contrast, 'saturation': saturation}
         self.ranges = {name: _factor_range(self, name, value) for name, value in factors.items()}
-        self.ranges['hue'] = _shift_range(self, hue)
-        if not 0 <= gray_prob <= 1:
-            raise ValueError(
-                f'{type(self).__name__}: received gray_prob={gray_prob} where 0 to 1 is expected.'
-            )
+        check_number(f'{type(self).__name__}: hue', hue, 0, 0.5)
+        check_number(f'{type(self).__name__}: gray_prob', gray_prob, 0, 1)
+        self.ranges['hue'] = -hue, hue
         self.gray_prob = gray_prob
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change the colours of the image.
-
-        Args:
-            results: Data info with ``img``, uint8 BGR.
-        """
+        """Change the colours of ``img``, uint8 BGR."""
         functions: dict[str, Callable[[Image, float], Image]] = {
             'brightness': adjust_brightness,
             'contrast': adjust_contrast,
             'saturation': adjust_saturation,
             'hue': adjust_hue,
         }
-        # a factor of 1 and a shift of 0 change nothing
+        # skip constant factors of 1 and shifts of 0
         names = [name for name, ends in self.ranges.items() if set(ends) - {float(name != 'hue')}]
         for index in np.random.permutation(len(names)):
             factor = np.random.uniform(*self.ranges[names[index]])
@@ -159,29 +144,22 @@ class JitterColor(BaseTransform):
 
 @TRANSFORMS.register_module()
 class JitterHSV(BaseTransform):
-    """Add a random whole number to each of hue, saturation and value.
+    """Add a random integer to each of hue, saturation and value.
 
     Args:
-        delta: Largest number, in either direction: steps of 2 degrees for the hue, which goes
-            round, levels of 256 for saturation and value, which stop at their ends.
+        delta: Largest change in either direction, in steps of 2 degrees for the hue, which wraps
+            around, and of 1 / 255 for saturation and value, which are clipped.
 
     Raises:
         ValueError: ``delta`` is not in 1 to 90.
     """
 
     def __init__(self, delta: int = 10) -> None:
-        if not 1 <= delta <= 90:
-            raise ValueError(
-                f'{type(self).__name__}: received delta={delta} where 1 to 90 is expected.'
-            )
+        check_number(f'{type(self).__name__}: delta', delta, 1, 90)
         self.delta = delta
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change the colours of the image.
-
-        Args:
-            results: Data info with ``img``, uint8 BGR.
-        """
+        """Change the colours of ``img``, uint8 BGR."""
         hue, saturation, value = np.random.randint(-self.delta, self.delta + 1, 3)
         levels = np.arange(256)
         tables = [(levels + hue) % 180, levels + saturation, levels + value]
@@ -211,8 +189,8 @@ class BlurImage(BaseTransform):
     def __init__(self, min_radius: float = 0.1, max_radius: float = 2.0) -> None:
         if not 0 <= min_radius <= max_radius:
             raise ValueError(
-                f'{type(self).__name__}: received min_radius={min_radius} and max_radius='
-                f'{max_radius} where 0 <= min_radius <= max_radius is expected.'
+                f'{type(self).__name__}: min_radius and max_radius must satisfy 0 <= min_radius '
+                f'<= max_radius, got {min_radius} and {max_radius}.'
             )
         self.min_radius = min_radius
         self.max_radius = max_radius
@@ -246,10 +224,7 @@ class SolarizeImage(BaseTransform):
     """
 
     def __init__(self, threshold: int = 128) -> None:
-        if not 0 <= threshold <= 255:
-            raise ValueError(
-                f'{type(self).__name__}: received threshold={threshold} where 0 to 255 is expected.'
-            )
+        check_number(f'{type(self).__name__}: threshold', threshold, 0, 255)
         self.threshold = threshold
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Resizing with the sizes and the interpolation that published code uses."""
+"""Resizing with the sizes and the interpolation of published code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmcv.image import geometric
 from mmcv.transforms import BaseTransform, processing
 from mmseg.registry import TRANSFORMS
 
-from mmwsss.utils import limited_size
+from mmwsss.utils import check_number, limited_size
 
 _scaled_size = geometric._scale_size
 _INTERPOLATIONS = ('nearest', 'bilinear', 'bicubic', 'box', 'lanczos', 'hamming')
@@ -22,18 +22,19 @@ def _at_least_a_pixel(size: tuple[int, int], scale: Any) -> tuple[int, int]:
 
 
 def install_long_pictures() -> None:
-    """Make MMCV's resizing leave a pixel of the shorter side of pictures that are very long."""
+    """Make MMCV's resizing keep at least one pixel of the shorter side of very long images."""
     geometric._scale_size = processing._scale_size = _at_least_a_pixel
 
 
 def resize_results(results: dict[str, Any], size: tuple[int, int], interpolation: str) -> None:
-    """Resize the image, and the mask where one is loaded, with PIL.
+    """Resize ``img``, and ``gt_seg_map`` if present, with PIL.
+
+    Also sets ``img_shape``, ``scale``, ``scale_factor`` and ``keep_ratio``, like MMCV's
+    ``Resize``.
 
     Args:
-        results: Data info with ``img``; ``img``, ``img_shape``, ``scale``, ``scale_factor``,
-            ``keep_ratio`` and ``gt_seg_map`` are set as MMCV's ``Resize`` does.
         size: Width and height.
-        interpolation: Name of PIL's filter for the image; masks are taken from the nearest pixel.
+        interpolation: Name of PIL's filter for the image; masks use the nearest pixel.
     """
     height, width = results['img'].shape[:2]
     if size != (width, height):
@@ -62,8 +63,8 @@ def check_interpolation(transform: BaseTransform, name: str) -> None:
     """
     if name not in _INTERPOLATIONS:
         raise ValueError(
-            f'{type(transform).__name__}: received interpolation={name!r} where one of '
-            f'{", ".join(_INTERPOLATIONS)} is expected.'
+            f'{type(transform).__name__}: interpolation must be one of '
+            f'{", ".join(_INTERPOLATIONS)}, got {name!r}.'
         )
 
 
@@ -101,18 +102,18 @@ class ResizeLongSide(_ResizeImage):
 
     Args:
         min_size: Smallest length of the longer side in pixels.
-        max_size: Largest length, included.
-        interpolation: Filter of PIL for the image.
+        max_size: Largest length, inclusive.
+        interpolation: PIL's filter for the image.
 
     Raises:
-        ValueError: ``min_size`` is not in 1 to ``max_size``, or an unknown filter.
+        ValueError: ``min_size`` is not in 1 to ``max_size``, or the filter is unknown.
     """
 
     def __init__(self, min_size: int, max_size: int, *, interpolation: str = 'bicubic') -> None:
         if not 1 <= min_size <= max_size:
             raise ValueError(
-                f'{type(self).__name__}: received min_size={min_size} and max_size={max_size} '
-                'where 1 <= min_size <= max_size is expected: exchange or correct them.'
+                f'{type(self).__name__}: min_size and max_size must satisfy 1 <= min_size <= '
+                f'max_size, got {min_size} and {max_size}.'
             )
         self.min_size = min_size
         self.max_size = max_size
@@ -129,11 +130,11 @@ class ScaleImage(_ResizeImage):
 
     Args:
         scale_factor: Factor of both sides.
-        size_divisor: Sides are then rounded up to multiples of it.
-        interpolation: Filter of PIL for the image.
+        size_divisor: Sides are rounded up to multiples of it.
+        interpolation: PIL's filter for the image.
 
     Raises:
-        ValueError: a factor or divisor that is not positive, or an unknown filter.
+        ValueError: the factor or divisor is not positive, or the filter is unknown.
     """
 
     def __init__(
@@ -141,8 +142,8 @@ class ScaleImage(_ResizeImage):
     ) -> None:
         if not (scale_factor > 0 and size_divisor >= 1):
             raise ValueError(
-                f'{type(self).__name__}: received scale_factor={scale_factor} and size_divisor='
-                f'{size_divisor} where a factor above 0 and a divisor of at least 1 are expected.'
+                f'{type(self).__name__}: scale_factor must be positive and size_divisor at least '
+                f'1, got {scale_factor} and {size_divisor}.'
             )
         self.scale_factor = scale_factor
         self.size_divisor = size_divisor
@@ -164,12 +165,11 @@ class RandomScaleImage(_ResizeImage):
 
     Args:
         min_factor: Smallest factor of both sides.
-        max_factor: Largest one.
-        interpolation: Filter of PIL for the image; all but ``nearest`` smooth what they make
-            smaller.
+        max_factor: Largest factor.
+        interpolation: PIL's filter for the image; all but ``nearest`` smooth when downscaling.
 
     Raises:
-        ValueError: the range is empty or not positive, or an unknown filter.
+        ValueError: the range is empty or not positive, or the filter is unknown.
     """
 
     def __init__(
@@ -177,9 +177,8 @@ class RandomScaleImage(_ResizeImage):
     ) -> None:
         if not 0 < min_factor <= max_factor:
             raise ValueError(
-                f'{type(self).__name__}: received min_factor={min_factor} and max_factor='
-                f'{max_factor} where 0 < min_factor <= max_factor is expected: exchange or correct '
-                'them.'
+                f'{type(self).__name__}: min_factor and max_factor must satisfy 0 < min_factor <= '
+                f'max_factor, got {min_factor} and {max_factor}.'
             )
         self.min_factor = min_factor
         self.max_factor = max_factor
@@ -194,23 +193,19 @@ class RandomScaleImage(_ResizeImage):
 class LimitLongSide(_ResizeImage):
     """Make images smaller whose longer side exceeds a length; others stay as they are.
 
-    A network that has learned from photographs of 500 pixels finds little in those of a
-    telephone. Predictions are at ``ori_shape`` all the same.
+    A network trained on photographs of 500 pixels performs poorly on the much larger images of a
+    phone. Predictions still have the size ``ori_shape``.
 
     Args:
-        max_size: Largest length of the longer side in pixels.
-        interpolation: Filter of PIL for the image.
+        max_size: Limit for the longer side in pixels.
+        interpolation: PIL's filter for the image.
 
     Raises:
-        ValueError: ``max_size`` is below 1, or an unknown filter.
+        ValueError: ``max_size`` is below 1, or the filter is unknown.
     """
 
     def __init__(self, max_size: int, *, interpolation: str = 'bicubic') -> None:
-        if max_size < 1:
-            raise ValueError(
-                f'{type(self).__name__}: received max_size={max_size} where at least 1 pixel is '
-                'expected.'
-            )
+        check_number(f'{type(self).__name__}: max_size', max_size, 1)
         self.max_size = max_size
         super().__init__(interpolation)
 

@@ -30,9 +30,7 @@ class AddView(BaseTransform):
 
     def __init__(self, transforms: Sequence[Mapping[str, Any]], name: str = 'second_view') -> None:
         if name not in VIEWS:
-            raise ValueError(
-                f'{type(self).__name__}: received name={name!r} where one of {VIEWS} is expected.'
-            )
+            raise ValueError(f'{type(self).__name__}: name must be one of {VIEWS}, got {name!r}.')
         self.transforms = Compose([dict(step) for step in transforms])
         self.name = name
 
@@ -54,8 +52,8 @@ class AddView(BaseTransform):
 class AddSecondView(AddView):
     """Put the image through transforms of colours, and keep the result beside the image.
 
-    It comes after all that moves pixels and before the colours of the image itself, so that both
-    views show the same, pixel by pixel. ``PackWeakInputs`` packs it as ``second_view``, which
+    Place it after all spatial transforms and before the colour transforms of the image itself, so
+    that the pixels of both views correspond. ``PackWeakInputs`` packs it as ``second_view``, which
     :class:`ViTPCM` compares with the image.
 
     Source: Rossetti et al. (ViT-PCM), ECCV 2022, Sec. 5, https://arxiv.org/abs/2210.17400
@@ -64,7 +62,7 @@ class AddSecondView(AddView):
         transforms: Configs of the transforms, such as ``[dict(type='JitterColor', hue=0.1)]``.
 
     Raises:
-        ValueError: in the pipeline, a transform changes the size.
+        ValueError: at run time, a transform changes the size.
     """
 
     def __init__(self, transforms: Sequence[Mapping[str, Any]]) -> None:
@@ -80,8 +78,8 @@ class AddSecondView(AddView):
         second = results[self.name]
         if second.shape != image.shape:
             raise ValueError(
-                f'{type(self).__name__}: the transforms turn {image.shape[1]} x {image.shape[0]} '
-                f'pixels into {second.shape[1]} x {second.shape[0]}: leave transforms of colours '
-                'alone here, and move the others before it.'
+                f'{type(self).__name__}: the transforms change the size from {image.shape[1]} x '
+                f'{image.shape[0]} to {second.shape[1]} x {second.shape[0]}: keep only colour '
+                'transforms here, and move the others before it.'
             )
         return results

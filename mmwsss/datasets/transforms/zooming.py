@@ -1,4 +1,4 @@
-"""Zooming into a part of the image."""
+"""Random resized crops."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+from mmwsss.utils import check_number
+
 from .cropping import place_crop
 from .resizing import check_interpolation, resize_results
 
@@ -19,14 +21,14 @@ TRIES = 10
 def draw_part(
     size: tuple[int, int], scale: Sequence[float], ratio: Sequence[float]
 ) -> tuple[int, int]:
-    """Draw width and height of a part of an image: area uniform, aspect ratio log-uniform.
+    """Draw the width and height of a crop: area uniform, aspect ratio log-uniform.
 
-    Of ten draws the first that fits counts; where none does, the largest part of an allowed
-    aspect ratio is taken.
+    Returns the first of ten draws that fits, otherwise the largest crop with an allowed aspect
+    ratio.
 
     Args:
         size: Width and height of the image.
-        scale: Smallest and largest share of the image's area.
+        scale: Smallest and largest fraction of the area of the image.
         ratio: Smallest and largest width over height.
     """
     width, height = size
@@ -43,7 +45,7 @@ def draw_part(
 
 @TRANSFORMS.register_module()
 class ZoomIntoPart(BaseTransform):
-    """Cut a random part and resize it to a square, as torchvision's ``RandomResizedCrop`` does.
+    """Take a random crop and resize it bilinearly to a square, like ``RandomResizedCrop``.
 
     A ``valid_box`` of a crop before goes along; it is empty where the part holds nothing of the
     image.
@@ -52,7 +54,7 @@ class ZoomIntoPart(BaseTransform):
 
     Args:
         size: Side of the result in pixels.
-        scale: Smallest and largest share of the area that is cut.
+        scale: Smallest and largest fraction of the area to crop.
         ratio: Smallest and largest width over height.
         interpolation: Filter of PIL for the image.
 
@@ -69,13 +71,12 @@ class ZoomIntoPart(BaseTransform):
         ratio: Sequence[float] = (3 / 4, 4 / 3),
         interpolation: str = 'bilinear',
     ) -> None:
-        if size < 1:
-            raise ValueError(f'{type(self).__name__}: received size={size} where 1 is the least.')
+        check_number(f'{type(self).__name__}: size', size, 1)
         for name, pair, limit in (('scale', scale, 1), ('ratio', ratio, np.inf)):
             if len(pair) != 2 or not 0 < pair[0] <= pair[1] <= limit:
                 raise ValueError(
-                    f'{type(self).__name__}: received {name}={tuple(pair)} where the smallest and '
-                    f'the largest of above 0 to {limit} are expected.'
+                    f'{type(self).__name__}: {name} must be a smallest and a largest value in '
+                    f'(0, {limit}], got {tuple(pair)}.'
                 )
         check_interpolation(self, interpolation)
         self.size = size
@@ -84,11 +85,7 @@ class ZoomIntoPart(BaseTransform):
         self.ratio = tuple(ratio)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Cut and resize the image, and the mask where one is loaded.
-
-        Args:
-            results: Data info with ``img``.
-        """
+        """Crop and resize ``img``, and ``gt_seg_map`` if present."""
         height, width = results['img'].shape[:2]
         part = draw_part((width, height), self.scale, self.ratio)[::-1]
         top, left = (

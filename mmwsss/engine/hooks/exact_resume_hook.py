@@ -1,4 +1,4 @@
-"""Hook that lets a training that was stopped go on as if it had not been."""
+"""Hook that makes resumed trainings equal to uninterrupted ones."""
 
 from __future__ import annotations
 
@@ -15,35 +15,32 @@ from mmwsss.utils.seeding import MODEL, seed_random_numbers
 
 @HOOKS.register_module()
 class ExactResumeHook(Hook):
-    """Make what a model draws depend on the seed and the iteration alone.
+    """Seed the random numbers of a model by the iteration.
 
-    So no state of generators has to be saved, and what building the model, loading weights or a
-    validation drew does not matter. Data sets do the same for augmentation where the sampler is a
-    numbered one; the images of iterations that are done are then not loaded again. Processes draw
-    different numbers where ``randomness`` has ``diff_rank_seed``.
+    Checkpoints therefore need no state of random generators, and random numbers drawn during
+    construction, loading or validation have no effect. With a numbered sampler, data sets seed
+    their augmentation in the same way, and images of finished iterations are not loaded again.
+    Processes get different random numbers if ``randomness`` has ``diff_rank_seed``.
     """
 
-    priority = 'VERY_HIGH'  # before other hooks draw
+    priority = 'VERY_HIGH'  # before other hooks draw random numbers
 
     def before_train(self, runner: Runner) -> None:
-        """Tell the sampler where the training goes on.
-
-        Args:
-            runner: The runner.
+        """Tell the sampler at which iteration the training resumes.
 
         Raises:
-            UsageError: the data set is smaller than a batch, so that an epoch has none.
+            UsageError: the data set is smaller than a batch, so an epoch has no iterations.
         """
         loop = runner.train_loop
         loader, sampler = loop.dataloader, loop.dataloader.sampler
         if isinstance(sampler, NumberedDefaultSampler) and not len(loader):
             raise UsageError(
                 f'There are {len(loader.dataset)} images to train on, fewer than a batch of '
-                f'{loader.batch_size} in each of {sampler.world_size} processes: take a smaller '
+                f'{loader.batch_size} in each of {sampler.world_size} processes: use a smaller '
                 'train_dataloader.batch_size, or more images.'
             )
         numbered = isinstance(sampler, (NumberedDefaultSampler, NumberedInfiniteSampler))
-        # a loop of epochs begins one anew, and fast_forward_on_resume all of them
+        # epoch-based loops restart the epoch, and fast_forward_on_resume replays the whole loader
         advances = isinstance(loop, IterBasedTrainLoop) and not getattr(
             loop, 'fast_forward_on_resume', False
         )
@@ -51,11 +48,5 @@ class ExactResumeHook(Hook):
             sampler.go_on_from(loop.iter, len(loader), loader.batch_size)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Seed Python's, NumPy's and PyTorch's generators.
-
-        Args:
-            runner: The runner.
-            batch_idx: Not used: it starts again in each epoch.
-            data_batch: Not used.
-        """
+        """Seed the generators of Python, NumPy and PyTorch with the iteration."""
         seed_random_numbers(runner.seed, MODEL, runner.iter)

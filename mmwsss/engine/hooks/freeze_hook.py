@@ -1,4 +1,4 @@
-"""Hook that lets a part of a network begin to learn later than the rest."""
+"""Hook that freezes a part of a network during the first iterations."""
 
 from __future__ import annotations
 
@@ -12,14 +12,10 @@ from torch import nn
 
 
 def _trained_parameters(model: nn.Module, modules: Sequence[str]) -> list[nn.Parameter]:
-    """Return the trained parameters of some modules.
-
-    Args:
-        model: The network.
-        modules: Names; one stands for itself and all beneath it.
+    """Return the trainable parameters of modules, given by name.
 
     Raises:
-        ValueError: there is no trained parameter of that name.
+        ValueError: a name matches no trainable parameter.
     """
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     found = []
@@ -28,7 +24,7 @@ def _trained_parameters(model: nn.Module, modules: Sequence[str]) -> list[nn.Par
         if not beneath:
             parts = sorted({name.split('.')[0] for name, _ in named})
             raise ValueError(
-                f'FreezeHook: no trained parameter is called {module!r} or lies beneath it; the '
+                f'FreezeHook: no trainable parameter is called {module!r} or belongs to it; the '
                 f'model trains {", ".join(parts)}.'
             )
         found += beneath
@@ -37,25 +33,24 @@ def _trained_parameters(model: nn.Module, modules: Sequence[str]) -> list[nn.Par
 
 @HOOKS.register_module()
 class FreezeHook(Hook):
-    """Leave some modules as they are in the first iterations of a training.
+    """Freeze modules during the first iterations of a training.
 
-    Their gradients are computed and thrown away before the optimiser sees them: neither weights
-    nor moments nor the count of steps change, and no weight decays. Whatever is frozen takes part
-    in every backward pass, so that ``DistributedDataParallel`` needs no
-    ``find_unused_parameters``, and what acts depends on the iteration alone, so that a training
-    goes on rightly when it is resumed. Where ``optim_wrapper`` has ``clip_grad``, frozen gradients
-    count in the norm.
+    Their gradients are computed, but removed before each step of the optimiser, so weights,
+    moments and step counts do not change and weight decay has no effect. All parameters take part
+    in every backward pass, so DDP does not need ``find_unused_parameters``. The state depends only
+    on the iteration, so trainings can be resumed. With ``clip_grad``, frozen gradients contribute
+    to the norm.
 
-    What is to be frozen for ever costs less with ``requires_grad=False``, such as by the
-    ``frozen_blocks`` of :class:`TokenViT`.
+    To freeze modules permanently, use ``requires_grad=False``, e.g. ``frozen_blocks`` of
+    :class:`TokenViT`, which is cheaper.
 
     Args:
         modules: Names of modules or parameters, such as ``['backbone']``.
-        until: First iteration, counted from 0, in which they learn; 0 freezes nothing.
+        until: First iteration in which they learn, counted from 0; 0 freezes nothing.
 
     Raises:
-        ValueError: no name is given, or ``until`` is negative; in the training, the model has no
-            trained parameter of a name.
+        ValueError: ``modules`` is empty, or ``until`` is negative; before training, a name matches
+            no trainable parameter.
     """
 
     def __init__(self, modules: Sequence[str], until: int) -> None:
@@ -71,26 +66,18 @@ class FreezeHook(Hook):
         self._handle = None
 
     def before_train(self, runner: Runner) -> None:
-        """Watch the steps of the optimiser.
-
-        Args:
-            runner: The runner.
-        """
+        """Register a hook on the steps of the optimiser."""
         model = getattr(runner.model, 'module', runner.model)
         frozen = _trained_parameters(model, self.modules)
 
-        def forget_gradients(*_: Any) -> None:
+        def remove_gradients(*_: Any) -> None:
             if runner.iter < self.until:
                 for parameter in frozen:
                     parameter.grad = None
 
         optimizer = runner.optim_wrapper.optimizer
-        self._handle = optimizer.register_step_pre_hook(forget_gradients)
+        self._handle = optimizer.register_step_pre_hook(remove_gradients)
 
     def after_train(self, runner: Runner) -> None:
-        """Leave the optimiser alone.
-
-        Args:
-            runner: Not used.
-        """
+        """Remove the hook on the optimiser."""
         self._handle.remove()

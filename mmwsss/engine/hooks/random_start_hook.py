@@ -1,4 +1,4 @@
-"""Hook that says, first and last, that a training did not begin with the weights of its config."""
+"""Hook that warns if a training did not start from the pretrained weights of its config."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ NOTE = 'random_start'
 
 @HOOKS.register_module()
 class RandomStartHook(Hook):
-    """Warn that weights were missing, at the start of a training and at the end of its log.
+    """Warn about missing pretrained weights at the start and at the end of a training.
 
-    Checkpoints keep the warnings, so that a training that goes on from one repeats them.
-    ``tools/train.py`` adds this hook.
+    Checkpoints store the warnings, so resumed trainings repeat them. ``tools/train.py`` adds this
+    hook.
 
     Args:
-        sentences: What was missing; nothing is said where nothing was.
+        sentences: Warnings about missing weights; without any the hook does nothing.
     """
 
-    priority = 'LOWEST'  # behind the last line of the others
+    priority = 'LOWEST'  # after the last log line of other hooks
 
     def __init__(self, sentences: Sequence[str] = ()) -> None:
         self.sentences = list(sentences)
@@ -33,38 +33,20 @@ class RandomStartHook(Hook):
             runner.logger.log(logging.WARNING, f'{head}{sentence}')
 
     def before_train(self, runner: Runner) -> None:
-        """Warn.
-
-        Args:
-            runner: The runner.
-        """
+        """Log the warnings."""
         self._warn(runner)
 
     def after_train(self, runner: Runner) -> None:
-        """Warn again.
-
-        Args:
-            runner: The runner.
-        """
-        # the logger says the same warning only once
+        """Log the warnings again."""
+        # the logger suppresses repeated warnings, so add a prefix
         self._warn(runner, 'This training began without its weights. ')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Keep the warnings.
-
-        Args:
-            runner: Not used.
-            checkpoint: What is saved.
-        """
+        """Store the warnings in the checkpoint."""
         if self.sentences:
             checkpoint['meta'][NOTE] = self.sentences
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Take the warnings of the training that goes on.
-
-        Args:
-            runner: The runner.
-            checkpoint: What was loaded.
-        """
+        """Restore the warnings of a resumed training."""
         if runner._resume:
             self.sentences = list(checkpoint.get('meta', {}).get(NOTE, []))

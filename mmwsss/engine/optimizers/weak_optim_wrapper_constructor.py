@@ -1,4 +1,4 @@
-"""Parameter groups of methods that train new layers and biases faster."""
+"""Parameter groups with higher learning rates for new layers and biases."""
 
 from __future__ import annotations
 
@@ -15,27 +15,22 @@ def _matches(name: str, prefixes: tuple[str, ...]) -> bool:
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class WeakOptimWrapperConstructor(DefaultOptimWrapperConstructor):
-    """Four groups: pretrained and new, each as weights and biases.
+    """Build four parameter groups: pretrained and new layers, each with weights and biases.
 
-    Weights of pretrained layers learn at the base rate, their biases at ``bias_lr_mult`` times
-    that; new layers at ``new_lr_mult`` times as much in either case. Only weights decay, unless
-    ``bias_decay_mult`` says otherwise. Frozen parameters are left out, empty groups too, and the
-    first group has the lowest rate, so the log shows the base rate.
+    Weights of pretrained layers use the base learning rate and their biases ``bias_lr_mult`` times
+    that. Both are multiplied by ``new_lr_mult`` for new layers. By default weight decay only
+    applies to weights. Frozen parameters and empty groups are omitted. The first group has the
+    base learning rate, which is the one in the log.
 
-    ``paramwise_cfg`` holds ``new`` (names of the modules that start without pretrained weights,
-    such as ``['cam_head', 'pcm']``), ``as_bias`` (names of parameters or modules treated as
-    biases whatever they are called), ``new_lr_mult`` (10), ``bias_lr_mult`` (2) and
-    ``bias_decay_mult`` (0). A name stands for itself and all beneath it, never for a part of
-    another name.
+    ``paramwise_cfg`` holds ``new`` (names of modules without pretrained weights, such as
+    ``['cam_head', 'pcm']``), ``as_bias`` (names of parameters or modules to treat as biases),
+    ``new_lr_mult`` (10), ``bias_lr_mult`` (2) and ``bias_decay_mult`` (0). A name matches a module
+    or parameter and everything in it, but no partial names.
 
     Source: Ahn and Kwak, CVPR 2018, https://arxiv.org/abs/1803.10464, published code.
 
-    Args:
-        optim_wrapper_cfg: Config of the wrapper with its ``optimizer``.
-        paramwise_cfg: See above.
-
     Raises:
-        ValueError: an unknown key, or a name that no trained parameter has.
+        ValueError: a key is unknown, or a name matches no trainable parameter.
     """
 
     def _validate_cfg(self) -> None:
@@ -54,8 +49,8 @@ class WeakOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             if not any(_matches(name, (prefix,)) for name in names):
                 parts = sorted({name.split('.')[0] for name in names})
                 raise ValueError(
-                    f'WeakOptimWrapperConstructor: no trained parameter is called {prefix!r} or '
-                    f'lies beneath it; the model trains {", ".join(parts)}.'
+                    f'WeakOptimWrapperConstructor: no trainable parameter is called {prefix!r} or '
+                    f'belongs to it; the model trains {", ".join(parts)}.'
                 )
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in model.named_parameters():
@@ -75,7 +70,7 @@ class WeakOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         ]
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
-        """Return the wrapper of an optimiser over the groups of ``model``."""
+        """Return an optimiser wrapper with the parameter groups of ``model``."""
         model = getattr(model, 'module', model)
         cfg = {'type': 'OptimWrapper', **self.optim_wrapper_cfg}
         optimizer = OPTIMIZERS.build({**self.optimizer_cfg, 'params': self._groups(model)})

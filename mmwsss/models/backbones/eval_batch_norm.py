@@ -1,4 +1,4 @@
-"""Batch norm that keeps its statistics, for backbones without an option for that."""
+"""Batch norm that always uses its running statistics, for backbones without ``norm_eval``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import nn
 
 @MODELS.register_module()
 class EvalBatchNorm(nn.BatchNorm2d):
-    """Batch norm on its running statistics, when training too; weight and bias learn.
+    """Batch norm that uses its running statistics in training as well; weight and bias learn.
 
-    Batches of a few crops give poor statistics. MMSegmentation's backbones have ``norm_eval`` for
-    that. Its ``TIMMBackbone`` has not, but hands ``norm_layer='EvalBatchNorm'`` on to timm.
+    Small batches of crops give poor statistics, so MMSegmentation's backbones have ``norm_eval``.
+    ``TIMMBackbone`` does not, but passes ``norm_layer='EvalBatchNorm'`` on to timm.
 
     Example:
         >>> EvalBatchNorm(8).train().training
@@ -19,9 +19,5 @@ class EvalBatchNorm(nn.BatchNorm2d):
     """
 
     def train(self, mode: bool = True) -> EvalBatchNorm:
-        """Stay in evaluation.
-
-        Args:
-            mode: Not used.
-        """
+        """Stay in eval mode, whatever the ``mode``."""
         return super().train(False)

@@ -30,20 +30,18 @@ _STAGES = (
 
 
 class PreActivationBlock(nn.Module):
-    """Residual block in which every convolution follows its own norm and ReLU.
+    """Pre-activation residual block: norm and ReLU precede each convolution.
 
-    Two convolutions make a basic block (3x3, 3x3), three a bottleneck (1x1, 3x3, 1x1), which
-    alone has the channel dropout before its second and third convolution. A projection
-    shortcut takes the normalised input, an identity shortcut the raw one.
+    Two convolutions form a basic block (3x3, 3x3), three a bottleneck (1x1, 3x3, 1x1). Only
+    bottlenecks use the channel dropout, before their second and third convolution. A projection
+    shortcut takes the activated input, an identity shortcut the raw input.
 
     Args:
-        in_channels: Channels of the input.
         channels: Output channels of each convolution, two or three.
-        stride: Stride of the first 3x3 convolution and of the shortcut.
+        stride: Stride of the first convolution and of the shortcut.
         dilation: Dilation of the 3x3 convolutions.
-        first_dilation: Dilation of the first convolution where it is 3x3.
-        dropout: Probability of a channel to be dropped.
-        norm_cfg: Config of the norm layers.
+        first_dilation: Dilation of the first convolution of a basic block.
+        dropout: Dropout probability of a channel.
     """
 
     def __init__(
@@ -83,17 +81,17 @@ class PreActivationBlock(nn.Module):
             self.shortcut = build_conv_layer(None, in_channels, channels[-1], 1, bias=False)
 
     def activate(self, x: Tensor) -> Tensor:
-        """Return ReLU(norm(x)), what the first convolution and the next stage's users see."""
+        """Return ReLU(norm(x)), the input of the first convolution and an output of ResNet38d."""
         return F.relu(self.norm1(x), inplace=True)
 
     def forward(self, x: Tensor, activated: Tensor | None = None) -> Tensor:
-        """Return the block's output; ``activated`` spares a second ``activate(x)``."""
+        """Return the output of the block; ``activated`` avoids computing ``activate(x)`` again."""
         if activated is None:
             activated = self.activate(x)
         shortcut = x
         if self.shortcut is not None:
-            # a strided 1x1 convolution of few channels crashes the backward pass of torch 2.13
-            # in channels-last memory on CPUs: skip the pixels before it
+            # subsample before the convolution, because the backward pass of a strided 1x1
+            # convolution of few channels crashes torch 2.13 on CPUs with channels-last memory
             shortcut = self.shortcut(activated[..., :: self.stride, :: self.stride])
         x = self.conv1(activated)
         for i in range(2, self.num_convs + 1):
@@ -109,28 +107,28 @@ class ResNet38d(BaseModule):
     Source: Wu et al., 2016, https://arxiv.org/abs/1611.10080; dilations and dropout as in
     Ahn and Kwak, CVPR 2018, https://arxiv.org/abs/1803.10464
 
-    The four outputs are the rectified norms that open the stages b4, b5 and b6 (conv3, conv4,
-    conv5: 256, 512 and 1024 channels at strides 4, 8 and 8) and the final one (conv6: 4096
+    The four outputs are the activated inputs of the stages b4, b5 and b6 (conv3, conv4, conv5:
+    256, 512 and 1024 channels at strides 4, 8 and 8) and the final activation (conv6: 4096
     channels at stride 8).
 
     Args:
-        width: Factor on all channels.
-        depths: Blocks of the stages b2 to b7.
-        dilations: Of the 3x3 convolutions of b5, b6 and b7; the very first one of b5 has none.
-        dropouts: Probability of a channel to be dropped in b6 and b7.
-        out_indices: Which of the four outputs to return.
-        frozen_stages: -1 trains everything, 0 freezes the stem, n the stem and n stages.
-            What is frozen keeps no activations for the backward pass.
+        width: Factor of all channels.
+        depths: Number of blocks of the stages b2 to b7.
+        dilations: Dilations of the 3x3 convolutions of b5, b6 and b7; the first convolution of b5
+            is not dilated.
+        dropouts: Dropout probabilities of a channel in b6 and b7.
+        out_indices: Indices of the outputs to return.
+        frozen_stages: -1 trains everything, 0 freezes the stem, n the stem and the first n
+            stages. Frozen stages store no activations for the backward pass.
         norm_cfg: Config of the norm layers; ``requires_grad=False`` freezes their affine part.
-        norm_eval: Keep batch norm on its running statistics when training.
-        init_cfg: Weights to start from.
+        norm_eval: Use the running statistics of batch norm in training as well.
 
     Shapes:
         input: ``(N, 3, H, W)`` float.
         returns: tuple of ``(N, C, ceil(H / s), ceil(W / s))``.
 
     Raises:
-        ValueError: an argument has another length or range than said above.
+        ValueError: an argument has the wrong length or is out of range.
     """
 
     def __init__(
@@ -190,7 +188,7 @@ class ResNet38d(BaseModule):
             )
         if len(dilations) != 3 or len(dropouts) != 2:
             raise ValueError(
-                'ResNet38d: dilations are three numbers and dropouts two, got '
+                'ResNet38d: dilations must be three numbers and dropouts two, got '
                 f'{dilations} and {dropouts}.'
             )
         if not out_indices or not set(out_indices) <= {0, 1, 2, 3}:
@@ -201,13 +199,13 @@ class ResNet38d(BaseModule):
             )
 
     def _freeze(self) -> None:
-        """Stop the gradients of the frozen stages."""
+        """Freeze the parameters of the frozen stages."""
         if self.frozen_stages >= 0:
             for module in (self.conv1, *self.stages[: self.frozen_stages]):
                 module.requires_grad_(False)
 
     def train(self, mode: bool = True) -> ResNet38d:
-        """Set the mode; frozen stages and, with ``norm_eval``, all norms stay in evaluation."""
+        """Set the mode; frozen stages and, with ``norm_eval``, all norms stay in eval mode."""
         super().train(mode)
         if mode:
             self._freeze()
@@ -226,7 +224,7 @@ class ResNet38d(BaseModule):
         return x
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the chosen outputs, shallow to deep."""
+        """Return the outputs of ``out_indices``, shallow to deep."""
         outputs = []
         x = self.conv1(x)
         for i, stage in enumerate(self.stages):

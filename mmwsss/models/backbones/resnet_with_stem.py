@@ -1,4 +1,4 @@
-"""MMSegmentation's ResNet that also returns what enters its stages."""
+"""MMSegmentation's ResNet that also returns the output of its stem."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 class ResNetWithStem(ResNet):
     """ResNet whose first output is that of the stem, after max pooling.
 
-    Takes the arguments of MMSegmentation's ``ResNet``. IRN reads boundaries off all five
-    stages of a ResNet-50, of which the stem is the first.
+    Takes the arguments of MMSegmentation's ``ResNet``. IRN predicts boundaries from the stem and
+    the four stages of a ResNet-50.
 
     Source: Ahn et al., CVPR 2019, https://arxiv.org/abs/1904.05044
 
@@ -22,7 +22,7 @@ class ResNetWithStem(ResNet):
     """
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the stem's output and the chosen stages', shallow to deep."""
+        """Return the outputs of the stem and of ``out_indices``, shallow to deep."""
         x = self.stem(x) if self.deep_stem else self.relu(self.norm1(self.conv1(x)))
         outputs = [self.maxpool(x)]
         for name in self.res_layers:

@@ -1,4 +1,4 @@
-"""Transformer block of ViT whose attention can be shown."""
+"""Transformer block of ViT that can return its attention."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ class TokenAttention(nn.Module):
     shown the output is made from it, so that nothing is computed twice.
 
     Args:
-        embed_dims: Channels of a token.
-        num_heads: Heads; their number divides the channels.
+        embed_dims: Channels of a token, a multiple of ``num_heads``.
     """
 
     def __init__(self, embed_dims: int, num_heads: int) -> None:
@@ -33,7 +32,7 @@ class TokenAttention(nn.Module):
     def forward(
         self, x: Tensor, show: str | None = None, *, num_class_tokens: int = 0
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the attended tokens and what is to be shown.
+        """Return the attended tokens and, on request, the attention.
 
         Args:
             show: ``raw`` for the attention among patches before scaling and softmax, ``class``
@@ -67,13 +66,9 @@ class TokenAttention(nn.Module):
 
 
 class LayerScale(nn.Module):
-    """Learned factor of each channel of what a block adds.
+    """Learned factor per channel of a residual branch, initialised to ``value``.
 
     Source: Touvron et al., ICCV 2021, https://arxiv.org/abs/2103.17239
-
-    Args:
-        channels: Channels of a token.
-        value: First value of the factors.
     """
 
     def __init__(self, channels: int, value: float) -> None:
@@ -86,18 +81,15 @@ class LayerScale(nn.Module):
 
 
 class TokenBlock(nn.Module):
-    """Block of ViT: attention and feed-forward network, each behind its norm and with a shortcut.
+    """Block of ViT: attention and feed-forward network, each with a preceding norm and a shortcut.
 
     Source: Dosovitskiy et al., ICLR 2021, https://arxiv.org/abs/2010.11929
 
     Args:
         embed_dims: Channels of a token.
-        num_heads: Heads of the attention.
-        mlp_ratio: Hidden channels of the feed-forward network over those of a token.
-        drop_path: Probability that an image takes the shortcut alone.
-        layer_scale: First value of the learned factors of what attention and feed-forward
-            network add, None for no factors.
-        norm_cfg: Config of the norms.
+        mlp_ratio: Ratio of the hidden channels of the feed-forward network to ``embed_dims``.
+        drop_path: Stochastic depth rate.
+        layer_scale: Initial value of :class:`LayerScale`; None disables it.
     """
 
     def __init__(
@@ -129,7 +121,7 @@ class TokenBlock(nn.Module):
     def forward(
         self, x: Tensor, show: str | None = None, *, num_class_tokens: int = 0
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the tokens and what is shown, as :meth:`TokenAttention.forward` does."""
+        """Return the tokens and the attention; see :meth:`TokenAttention.forward`."""
         out, attention = self.attn(self.norm1(x), show, num_class_tokens=num_class_tokens)
         x = x + self.drop_path(self.ls1(out))
         return x + self.ls2(self.ffn(self.norm2(x))), attention

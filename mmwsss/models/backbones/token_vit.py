@@ -21,9 +21,9 @@ from .token_block import SHOWN, TokenBlock
 
 
 class Tokens(NamedTuple):
-    """What :meth:`TokenViT.encode` returns."""
+    """Result of :meth:`TokenViT.encode`."""
 
-    maps: tuple[Tensor, ...]  # patch tokens of each of ``out_indices``, (N, C, h, w)
+    maps: tuple[Tensor, ...]  # patch tokens of ``out_indices``, (N, C, h, w) each
     class_tokens: Tensor  # (N, T, C), after the last norm
     attentions: list[Tensor]  # of ``attention_blocks``, in the order of the network
     block_tokens: list[Tensor]  # class tokens after each of ``token_blocks``, no norm
@@ -72,7 +72,7 @@ def resize_positions(
 def _embedding(
     embed_dims: int, patch_size: int, stem_channels: Sequence[int], stem_depth: int
 ) -> tuple[nn.Sequential, PatchEmbed]:
-    """Return the convolutions in front of the patches, none by default, and the patches."""
+    """Return the convolutional stem, possibly empty, and the patch embedding."""
     stride = 2 ** len(stem_channels)
     if patch_size % stride:
         raise ValueError(
@@ -97,7 +97,7 @@ def _embedding(
 
 @MODELS.register_module()
 class TokenViT(BaseModule):
-    """Vision Transformer (ViT, DeiT) with none, one or many class tokens in front of the patches.
+    """Vision Transformer (ViT, DeiT) with any number of class tokens.
 
     Maps of patch tokens come in the form that MMSegmentation's heads take. The grid of positions
     is resized to whatever image comes, and to ``img_size`` when weights of another size are
@@ -105,17 +105,16 @@ class TokenViT(BaseModule):
     that are no multiple of the patch are padded with zeros, right and bottom, or cut
     (``drop_remainder``).
 
-    Weights by name: ``mmwsss://deit-s`` and others; files of DeiT, DINO, timm and MMPretrain:
-    ``tools/model_converters/vit2mmwsss.py``. Their class token is left out where none is asked for.
+    Pretrained weights have names such as ``mmwsss://deit-s``;
+    ``tools/model_converters/vit2mmwsss.py`` converts files of DeiT, DINO, timm and MMPretrain.
 
     Sources: Dosovitskiy et al., ICLR 2021, https://arxiv.org/abs/2010.11929; Touvron et al., ICML
     2021, https://arxiv.org/abs/2012.12877
 
     Args:
         embed_dims: Channels of a token, C.
-        num_layers: Blocks.
-        num_heads: Heads of the attention.
-        mlp_ratio: Hidden channels of the feed-forward networks over C.
+        num_layers: Number of blocks.
+        mlp_ratio: Ratio of the hidden channels of the feed-forward networks to C.
         patch_size: Side of a patch in pixels.
         img_size: Side, or (height, width), of the image to which the positions belong.
         num_class_tokens: T.
@@ -147,9 +146,9 @@ class TokenViT(BaseModule):
             default.
 
     Raises:
-        ValueError: there is no such block, there are not as many to freeze, the heads do not
-            divide the channels, ``img_size`` is no multiple of the patch, the patch none of the
-            stride of the stem, or the stem has no depth.
+        ValueError: a block does not exist, ``frozen_blocks`` or ``stem_depth`` is out of range,
+            ``embed_dims`` is not a multiple of ``num_heads``, ``img_size`` not of ``patch_size``,
+            or ``patch_size`` not of the stride of the stem.
     """
 
     def __init__(
@@ -249,7 +248,7 @@ class TokenViT(BaseModule):
 
     @staticmethod
     def _places(name: str, indices: Sequence[int], num_layers: int) -> tuple[int, ...]:
-        """Return indices of blocks counted from the front, sorted."""
+        """Return sorted, non-negative indices of blocks."""
         wrong = [i for i in indices if not -num_layers <= i < num_layers]
         if wrong:
             raise ValueError(
@@ -259,7 +258,7 @@ class TokenViT(BaseModule):
         return tuple(sorted({i % num_layers for i in indices}))
 
     def _table(self, length: int) -> nn.Parameter | None:
-        """Return a learned table ``(1, length, C)``, or none where it would be empty."""
+        """Return a learned table ``(1, length, C)``, or None if it would be empty."""
         if not length:
             return None
         return nn.Parameter(
@@ -267,11 +266,11 @@ class TokenViT(BaseModule):
         )
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
-        """Fit weights of a square image of another size, or with a single class token."""
+        """Adapt weights of another image size (square) or with a single class token."""
         for name in ('class_tokens', 'class_pos_embed'):
             table, wanted = state_dict.get(prefix + name), getattr(self, name)
             if wanted is None and table is not None and self.class_tokens is None:
-                # pretrained weights by name have a class token
+                # pretrained weights include a class token
                 state_dict = {k: x for k, x in state_dict.items() if k != prefix + name}
             if wanted is not None and table is not None and table.ndim == 3 and len(table[0]) == 1:
                 repeated = table.expand(-1, self.num_class_tokens, -1)
@@ -336,7 +335,7 @@ class TokenViT(BaseModule):
                 ``(N, T, C)``.
 
         Raises:
-            ValueError: another ``attention``.
+            ValueError: ``attention`` is unknown.
         """
         if attention not in (None, *SHOWN):
             raise ValueError(f'TokenViT: attention must be one of {SHOWN}, got {attention!r}.')
@@ -359,15 +358,15 @@ class TokenViT(BaseModule):
     def forward(
         self, x: Tensor, return_attention: bool = False
     ) -> tuple[Tensor, ...] | tuple[tuple[Tensor, ...], list[Tensor]]:
-        """Return the maps and, on request, the raw attention among patches.
+        """Return the maps and, on request, the raw attention between patches.
 
         Args:
-            return_attention: Whether to return the attention of ``attention_blocks`` besides, as
-                :class:`AttentionMiT` does.
+            return_attention: Also return the attention of ``attention_blocks``, like
+                :class:`AttentionMiT`.
 
         Shapes:
             x: ``(N, 3, H, W)`` float.
-            returns: tuple of ``(N, C, h, w)``, one an index of ``out_indices``; a list of
+            returns: tuple of ``(N, C, h, w)``, one per index in ``out_indices``; a list of
                 ``(N, heads, L, L)``.
         """
         tokens = self.encode(x, attention='raw' if return_attention else None)

@@ -1,4 +1,4 @@
-"""Data preprocessor that knows which part of a crop holds image."""
+"""Data preprocessor with padding after normalisation."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mmwsss.ops import valid_mask
 
 @MODELS.register_module()
 class WeakDataPreProcessor(SegDataPreProcessor):
-    """MMSeg's preprocessor that may pad after normalising and lay out memory for speed.
+    """MMSeg's preprocessor with options for padding and memory format.
 
     Args:
-        pad_after_norm: Set what lies outside the ``valid_box`` to 0 after normalising, so
-            that padding has the mean colour (SEAM, SemFormer). Otherwise it keeps the value
-            that the crop gave it (AFA, AffinityNet: black).
-        channels_last: Hand the batch on in channels-last memory format.
+        pad_after_norm: Set pixels outside the ``valid_box`` to 0 after normalisation, so padding
+            has the mean colour (SEAM, SemFormer). By default padding keeps the value set by the
+            crop (AFA, AffinityNet: black).
+        channels_last: Return the batch in channels-last memory format.
         **kwargs: Arguments of MMSeg's ``SegDataPreProcessor``.
     """
 
@@ -36,7 +36,6 @@ class WeakDataPreProcessor(SegDataPreProcessor):
 
         Args:
             data: ``inputs`` (uint8 BGR images ``(3, H, W)``) and ``data_samples``.
-            training: Whether the batch is for a training step.
 
         Returns:
             ``inputs``, ``(N, 3, H, W)`` float, and ``data_samples``.

@@ -1,4 +1,4 @@
-"""Pooling that counts the strongest positions, and as many more as come near the strongest."""
+"""Adaptive top-k pooling: averages the k largest positions and all others close to the maximum."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from torch import Tensor, nn
 def adaptive_k_pooling(
     x: Tensor, *, k: int = 6, margin: float = 0.05, relative: bool = False
 ) -> Tensor:
-    """Mean of the k largest positions of each channel and of all others near its maximum.
+    """Average the k largest positions of each channel and all others close to its maximum.
 
-    Near is what lies less than ``margin`` below the maximum. No position is sorted but the first
-    k: what is near beyond them contains them all.
+    A position is close if it is less than ``margin`` below the maximum. If more than k positions
+    are close, they include the k largest, so only k positions have to be sorted.
 
     Source: Wu et al. (APC), 2024, Eq. 2 and Algorithm 1, https://arxiv.org/abs/2407.10649; the
-    text leaves the margin open.
+    paper does not specify the margin.
 
     Args:
-        k: How many positions count at least; all of them where there are fewer.
-        margin: Distance from the maximum, in the unit of ``x``; 0 adds none.
-        relative: Whether the margin is a share of the maximum, the ratio that Sec. 3 of the paper
-            speaks of: a position counts from ``(1 - margin)`` times the maximum on. A maximum
-            below 0 has nothing near it.
+        k: Minimum number of positions; all of them if there are fewer.
+        margin: Distance from the maximum, in the unit of ``x``; 0 adds no positions.
+        relative: Interpret the margin as a fraction of the maximum, the ratio of Sec. 3 of the
+            paper: positions above ``(1 - margin) * maximum`` are close. A negative maximum has
+            no close positions.
 
     Shapes:
         x: ``(N, L, C)`` float.
@@ -38,12 +38,12 @@ def adaptive_k_pooling(
     """
     if k >= x.shape[1]:
         return x.mean(dim=1)
-    # the sum over a large grid would leave the range of half precision
+    # the sum over a large grid overflows in half precision
     values = x.to(torch.promote_types(x.dtype, torch.float32))
     top = values.topk(k, dim=1).values
     near = top[:, :1] - values < (margin * top[:, :1] if relative else margin)
     num = near.sum(dim=1)
-    # at least k in the divisor: a quotient that is not used must have a finite gradient, too
+    # the divisor must not be 0, even if the quotient is not used: its gradient would be NaN
     mean = torch.where(near, values, 0).sum(dim=1) / num.clamp(min=k)
     return torch.where(num > k, mean, top.mean(dim=1)).to(x.dtype)
 
@@ -52,16 +52,8 @@ def adaptive_k_pooling(
 class AdaptiveKPooling(nn.Module):
     """Registered :func:`adaptive_k_pooling`, for the ``pooling`` of a head.
 
-    ``k=1, margin=0`` is the maximum, a k of all positions or more the average, ``margin=0`` the
-    mean of the k largest.
-
-    Source: Wu et al. (APC), 2024, Eq. 2 and Algorithm 1, https://arxiv.org/abs/2407.10649; the
-    text leaves the margin open.
-
-    Args:
-        k: How many positions count at least; all of them where a map has fewer.
-        margin: Positions less than this below the maximum count, too; in the unit of the maps.
-        relative: Whether the margin is a share of the maximum.
+    ``k=1, margin=0`` is max pooling, ``margin=0`` the mean of the k largest positions, and a k of
+    at least the number of positions average pooling.
 
     Raises:
         ValueError: ``k`` is not a positive whole number, or ``margin`` is negative.
@@ -87,5 +79,5 @@ class AdaptiveKPooling(nn.Module):
         return adaptive_k_pooling(x, k=self.k, margin=self.margin, relative=self.relative)
 
     def extra_repr(self) -> str:
-        """Return the settings, as PyTorch prints them."""
+        """Return the settings for ``repr``."""
         return f'k={self.k}, margin={self.margin}, relative={self.relative}'

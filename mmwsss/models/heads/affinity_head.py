@@ -1,4 +1,4 @@
-"""Head that reads the affinity of positions off the attention of a transformer."""
+"""Head that predicts the affinity of positions from the attention of a transformer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Attention = Tensor | tuple[Tensor, Tensor]
 
 
 def _map_shape(attention: Attention) -> tuple[int, ...]:
-    """Return the shape of the maps of a block, also where they come as queries and keys."""
+    """Return the shape of the attention maps of a block, given as maps or as queries and keys."""
     if isinstance(attention, Tensor):
         return tuple(attention.shape)
     queries, keys = attention
@@ -22,7 +22,7 @@ def _map_shape(attention: Attention) -> tuple[int, ...]:
 def _weighted_sum(attention: Attention, weights: Tensor) -> Tensor:
     """Return the weighted sum ``(N, L, L)`` over the heads of a block."""
     if isinstance(attention, Tensor):
-        # as a product it is many times faster on CPUs, which convolve to one channel slowly
+        # on CPUs many times faster than a convolution with one output channel
         return (weights @ attention.flatten(2)).unflatten(1, attention.shape[2:])
     queries, keys = (x.transpose(1, 2) for x in attention)  # (N, L, heads, d)
     return (queries * weights[:, None]).flatten(2) @ keys.flatten(2).transpose(1, 2)
@@ -30,32 +30,33 @@ def _weighted_sum(attention: Attention, weights: Tensor) -> Tensor:
 
 @MODELS.register_module()
 class AffinityHead(BaseModule):
-    """Predict how alike two positions are, for all pairs, from raw attention maps.
+    """Predict the affinity of all pairs of positions from raw attention maps.
 
-    Every map is added to its transpose, for attention has a direction and affinity has none,
-    and a 1x1 convolution makes one of all. Usable behind any backbone that returns attention
-    among positions.
+    Attention is directed and affinity is not, so every map is added to its transpose. A 1x1
+    convolution then combines all maps. Works with any backbone that returns attention between
+    positions.
 
-    Queries and keys do as well as the maps, which are their products. All maps are then summed
-    inside one product, as ``sum_m w_m Q_m K_m^T`` is that of the weighted queries and the keys of
-    all heads side by side, and none of them is held.
+    Also accepts the queries and keys of the attention. ``sum_m w_m Q_m K_m^T`` is then computed
+    as one product of the concatenated weighted queries and keys of all heads, without storing
+    any attention map.
 
     Source: Ru et al., CVPR 2022, Eq. 3, https://arxiv.org/abs/2203.02664
 
     Args:
-        in_channels: Attention maps in all: heads times blocks.
-        init_cfg: Initialisation; Kaiming's as published by default.
+        in_channels: Total number of attention maps: heads times blocks.
+        init_cfg: Initialisation; Kaiming, as published, by default.
 
     Shapes:
-        attentions: ``(N, heads, L, L)`` float each, of one block after the other, or pairs of
-            queries and keys, both ``(N, heads, L, d)``.
+        attentions: ``(N, heads, L, L)`` float for each block, or pairs of queries and keys, both
+            ``(N, heads, L, d)``.
         returns: ``(N, L, L)`` logits, symmetric; the affinity is their sigmoid.
 
     Raises:
-        ValueError: ``in_channels`` is not positive; maps of another number, or not square.
+        ValueError: ``in_channels`` is not positive or not the number of maps, or maps are not
+            square.
     """
 
-    reads_factors = True  # queries and keys as well as maps
+    reads_factors = True  # accepts queries and keys instead of maps
 
     def __init__(self, in_channels: int, *, init_cfg: dict | list[dict] | None = None) -> None:
         super().__init__(
@@ -77,18 +78,18 @@ class AffinityHead(BaseModule):
         """Return the affinity logits of all pairs of positions."""
         heads = self._heads(attentions)
         weights = self.conv.weight.flatten().split(heads)
-        # the convolution is linear: to add the transpose behind it spares a copy of every map
+        # the convolution is linear: adding the transpose after it saves a copy of every map
         pairs = sum(_weighted_sum(x, w) for x, w in zip(attentions, weights, strict=True))
         return pairs + pairs.transpose(1, 2) + self.conv.bias
 
     def _heads(self, attentions: Sequence[Attention]) -> list[int]:
-        """Return the heads of each block."""
+        """Return the number of heads of each block."""
         shapes = [_map_shape(x) for x in attentions]
         square = all(shape[2:] == (shapes[0][2],) * 2 for shape in shapes)
         if not square or sum(shape[1] for shape in shapes) != self.conv.in_channels:
             raise ValueError(
-                f'AffinityHead: attention maps of the shapes {shapes} where (N, heads, L, L) with '
-                f'one L and {self.conv.in_channels} heads in all are expected: choose blocks '
-                'without spatial reduction (attention_blocks) and set in_channels.'
+                f'AffinityHead: attention maps must be (N, heads, L, L) with the same L and '
+                f'{self.conv.in_channels} heads in total, got {shapes}; choose blocks without '
+                'spatial reduction (attention_blocks) and set in_channels.'
             )
         return [shape[1] for shape in shapes]

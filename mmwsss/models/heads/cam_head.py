@@ -1,4 +1,4 @@
-"""Classification head whose class activation maps localise what it classifies."""
+"""Classification head with class activation maps."""
 
 from __future__ import annotations
 
@@ -23,17 +23,15 @@ POOLINGS: dict[str, Callable[[Tensor], Tensor]] = dict(
 class CAMHead(BaseModule):
     """Classifier at every position, 1x1 by default, pooled to the image scores.
 
-    Without a bias the pooled scores and the map come from the same weights: the map is the
-    class activation map. Works as ``cam_head`` of :class:`WeakSegmentor` and, for any MMSeg
-    model, as ``auxiliary_head``; there the labels are read from the masks where samples carry
-    no ``gt_score``.
+    The classifier has no bias, so its output is the class activation map. Works as ``cam_head``
+    of :class:`WeakSegmentor` and as ``auxiliary_head`` of any MMSeg model. Samples without
+    ``gt_score`` are labelled with the classes of their masks.
 
     Source: Zhou et al., CVPR 2016, https://arxiv.org/abs/1512.04150
 
     Args:
-        in_channels: Channels of the feature map.
-        num_classes: Classes with background.
-        in_index: Which of the backbone's outputs to use.
+        num_classes: Number of classes including background.
+        in_index: Index of the feature map to use.
         pooling: ``gap`` (average), ``gmp`` (maximum) or the config of a registered module
             that maps ``(N, L, C)`` to ``(N, C)``, such as ``dict(type='AdaptiveKPooling', k=6)``.
         pool_on: ``cam`` pools the class maps, ``features`` pools before classifying.
@@ -66,7 +64,7 @@ class CAMHead(BaseModule):
         super().__init__(init_cfg or dict(type='Xavier', layer='Conv2d', distribution='uniform'))
         if num_classes < 2:
             raise ValueError(
-                f'CAMHead: num_classes counts the background, so at least 2, got {num_classes}.'
+                f'CAMHead: num_classes includes the background, so at least 2, got {num_classes}.'
             )
         if isinstance(pooling, str) and pooling not in POOLINGS:
             raise ValueError(
@@ -96,7 +94,7 @@ class CAMHead(BaseModule):
         return self.pooling(maps.flatten(2).transpose(1, 2))
 
     def image_scores(self, cam: Tensor) -> Tensor:
-        """Pool class maps, background left out.
+        """Pool the class maps without background.
 
         Shapes:
             cam: ``(N, K, h, w)``, or ``(N, K + 1, h, w)`` with background.
@@ -108,7 +106,7 @@ class CAMHead(BaseModule):
         """Return class maps and image scores.
 
         Shapes:
-            feats: backbone outputs; the chosen one ``(N, in_channels, h, w)``.
+            feats: backbone outputs; ``(N, in_channels, h, w)`` at ``in_index``.
             returns: ``(N, K, h, w)`` raw maps (K + 1 channels with background), and
                 ``(N, K)`` logits.
         """
@@ -129,12 +127,12 @@ class CAMHead(BaseModule):
         batch_data_samples: list[SegDataSample],
         train_cfg: dict | None = None,
     ) -> dict[str, Tensor]:
-        """Return the classification loss, as MMSeg asks auxiliary heads for it.
+        """Return the classification loss; MMSeg calls this for auxiliary heads.
 
         Args:
             inputs: Backbone outputs.
             batch_data_samples: Samples with ``gt_score`` or a mask.
-            train_cfg: Not used; MMSeg hands it to every head.
+            train_cfg: Ignored.
         """
         scores = self(inputs)[1]
         return self.loss_by_scores(

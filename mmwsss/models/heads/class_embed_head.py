@@ -1,4 +1,4 @@
-"""Head that embeds an image once for every class and holds what each class means."""
+"""Head with one embedding of the image per class and one learned embedding per class."""
 
 from __future__ import annotations
 
@@ -21,22 +21,21 @@ MERGES: dict[str, Callable[[Tensor], Tensor]] = dict(
 
 @MODELS.register_module()
 class ClassEmbedHead(BaseModule):
-    """Class embeddings of an image, made of its patch tokens, and the learned class semantics.
+    """Embed the patch tokens of an image once per class, and learn the semantics of the classes.
 
-    The background is a class as the others are.
+    The background is treated as a class.
 
     Source: Chen et al., 2022, Eqs. 1 and 2, https://arxiv.org/abs/2210.14618
 
     Args:
-        in_channels: Channels of a patch token.
-        num_classes: Classes with background, C.
+        num_classes: Number of classes including background, C.
         embed_channels: Channels of an embedding, D.
-        merge: How tokens become one embedding: 'sum', 'mean' or 'max'.
-        init_cfg: Initialisation; the linear layer has a truncated normal distribution by default.
-            Semantics have a normal one.
+        merge: Reduction of tokens to one embedding: 'sum', 'mean' or 'max'.
+        init_cfg: Initialisation of the linear layer; truncated normal by default. The semantics
+            are drawn from a normal distribution.
 
     Raises:
-        ValueError: ``num_classes`` is below 2, or another ``merge``.
+        ValueError: ``num_classes`` is below 2, or ``merge`` is unknown.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class ClassEmbedHead(BaseModule):
         super().__init__(init_cfg or dict(type='TruncNormal', layer='Linear', std=0.02))
         if num_classes < 2:
             raise ValueError(
-                'ClassEmbedHead: num_classes counts the background, so at least 2, got '
+                'ClassEmbedHead: num_classes includes the background, so at least 2, got '
                 f'{num_classes}.'
             )
         if merge not in MERGES:
@@ -66,7 +65,7 @@ class ClassEmbedHead(BaseModule):
 
         Shapes:
             tokens: ``(N, L, in_channels)`` float.
-            returns: ``(N, L, C * D)``, and ``(N, C, D)``; both are not negative.
+            returns: ``(N, L, C * D)`` and ``(N, C, D)``, both not negative.
         """
         primary = F.relu(self.embed(tokens), inplace=True)
         return primary, self.merge(primary).unflatten(1, (self.num_classes, -1))
@@ -76,11 +75,11 @@ class ClassEmbedHead(BaseModule):
         return self.semantics.weight.relu()
 
     def similarity(self, embed: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return the cosine of each class embedding with the semantics of its class.
+        """Return the cosine similarity of each class embedding with the semantics of its class.
 
         Args:
-            labels: Which classes each image holds. Semantics then get gradient from these images
-                alone; without labels, from all.
+            labels: Classes of each image. With labels, the semantics of a class only get a
+                gradient from images of that class.
 
         Shapes:
             embed: ``(N, C, D)`` float.

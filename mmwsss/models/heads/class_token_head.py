@@ -1,4 +1,4 @@
-"""Head that turns each class token into the embedding of its class."""
+"""Head that maps each class token to an embedding of its class."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class ClassTokenHead(BaseModule):
-    """One linear layer for each class token, and ReLU.
+    """One linear layer per class token, followed by a ReLU.
 
     Source: Chen et al., 2022, https://arxiv.org/abs/2210.14618
 
     Args:
-        in_channels: Channels of a class token.
-        num_classes: Class tokens, background included, C.
+        num_classes: Number of class tokens including background, C.
         embed_channels: Channels of an embedding, D.
-        init_cfg: Handed to MMEngine's ``BaseModule``; weights have a truncated normal
-            distribution.
     """
 
     def __init__(
@@ -37,11 +34,11 @@ class ClassTokenHead(BaseModule):
         self.bias = nn.Parameter(torch.zeros(num_classes, embed_channels))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return the embeddings, which are not negative.
+        """Return the embeddings.
 
         Shapes:
             tokens: ``(N, C, in_channels)`` float.
-            returns: ``(N, C, D)``.
+            returns: ``(N, C, D)``, not negative.
         """
         embed = torch.matmul(tokens.transpose(0, 1), self.weight).transpose(0, 1)
         return (embed + self.bias).relu()

@@ -1,4 +1,4 @@
-"""Head of DeepLabV2: classifiers with different fields of view, added up."""
+"""Head of DeepLabV2: a sum of classifiers with different fields of view."""
 
 from __future__ import annotations
 
@@ -21,13 +21,11 @@ class DeepLabV2Head(BaseDecodeHead):
     Source: Chen et al., TPAMI 2018, Sec. 3.2, https://arxiv.org/abs/1606.00915
 
     Args:
-        in_channels: Channels of the feature map.
-        num_classes: Classes with background.
-        dilations: Of each classifier.
+        num_classes: Number of classes including background.
         **kwargs: Arguments of MMSeg's ``BaseDecodeHead``.
 
     Raises:
-        ValueError: no dilation, or one that is not positive.
+        ValueError: ``dilations`` are empty or not positive.
     """
 
     def __init__(
@@ -44,7 +42,7 @@ class DeepLabV2Head(BaseDecodeHead):
             )
         kwargs = {'init_cfg': INIT, 'dropout_ratio': 0, **kwargs}
         super().__init__(in_channels, num_classes, num_classes=num_classes, **kwargs)
-        # the branches classify; a layer without gradient would stop distributed training
+        # unused parameters without a gradient would stop DDP
         del self.conv_seg
         self.branches = nn.ModuleList(
             nn.Conv2d(in_channels, self.out_channels, 3, padding=dilation, dilation=dilation)
@@ -55,7 +53,7 @@ class DeepLabV2Head(BaseDecodeHead):
         """Classify every position.
 
         Shapes:
-            inputs: backbone outputs; the chosen one ``(N, in_channels, h, w)``.
+            inputs: backbone outputs; ``(N, in_channels, h, w)`` at ``in_index``.
             returns: ``(N, num_classes, h, w)`` logits.
         """
         x = self._transform_inputs(inputs)

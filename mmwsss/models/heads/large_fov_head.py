@@ -15,12 +15,12 @@ from torch import Tensor, nn
 class LargeFOVHead(BaseDecodeHead):
     """A dilated 3x3 convolution, a 1x1 convolution, both with norm and ReLU, and the classifier.
 
-    Source: Chen et al., ICLR 2015, Sec. 4.1, https://arxiv.org/abs/1412.7062; with norms, as SEAM
-    and SemFormer retrain.
+    Source: Chen et al., ICLR 2015, Sec. 4.1, https://arxiv.org/abs/1412.7062; with norms, as in
+    the retraining of SEAM and SemFormer.
 
     Args:
-        dilation: Of the 3x3 convolution.
-        dropout_ratio: Probability of an activation to be dropped before the classifier.
+        dilation: Dilation of the 3x3 convolution.
+        dropout_ratio: Dropout probability of an activation before the classifier.
         **kwargs: Arguments of MMSeg's ``BaseDecodeHead``.
 
     Raises:
@@ -46,7 +46,7 @@ class LargeFOVHead(BaseDecodeHead):
         """Classify every position.
 
         Shapes:
-            inputs: backbone outputs; the chosen one ``(N, in_channels, h, w)``.
+            inputs: backbone outputs; ``(N, in_channels, h, w)`` at ``in_index``.
             returns: ``(N, num_classes, h, w)`` logits.
         """
         return self.cls_seg(self.convs(self._transform_inputs(inputs)))

@@ -1,4 +1,4 @@
-"""SegFormer's decoder as its authors and AFA train it: linear layers before the fusion."""
+"""Decoder of SegFormer with plain linear layers before the fusion, as published."""
 
 from __future__ import annotations
 
@@ -15,15 +15,12 @@ from torch import Tensor
 
 @MODELS.register_module()
 class LinearSegformerHead(SegformerHead):
-    """MMSegmentation's ``SegformerHead`` with nothing but a linear layer for each scale.
+    """MMSegmentation's ``SegformerHead`` with one plain linear layer per scale.
 
-    MMSegmentation puts batch norm and ReLU behind each of them; the paper, its code and the
-    published AFA have them behind the fusion alone.
+    MMSegmentation adds batch norm and ReLU to each of these layers. The paper, its code and the
+    published AFA have them only after the fusion. Takes the arguments of ``SegformerHead``.
 
     Source: Xie et al., NeurIPS 2021, Eq. 4, https://arxiv.org/abs/2105.15203
-
-    Args:
-        **kwargs: Arguments of ``SegformerHead``.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -39,8 +36,8 @@ class LinearSegformerHead(SegformerHead):
         resized, shares = dict(mode=self.interpolate_mode, align_corners=self.align_corners), 0
         parts = self.fusion_conv.conv.weight.flatten(1).split(self.channels, dim=1)
         for x, linear, part in zip(inputs, self.convs, parts, strict=True):
-            # A scale's layer and its part of the fusion are linear, so they are one layer, and
-            # it may come before the resizing, where there are up to 16 times fewer positions.
+            # The layer of a scale and its part of the fusion are linear. They are merged and
+            # applied before resizing, where there are up to 16 times fewer positions.
             weight = part @ linear.conv.weight.flatten(1)
             share = F.conv2d(x, weight[..., None, None], part @ linear.conv.bias)
             shares = shares + F.interpolate(share, inputs[0].shape[2:], **resized)

@@ -1,4 +1,4 @@
-"""Head that classifies every patch and pools the patches' probabilities to those of the image."""
+"""Head that classifies every patch and pools the probabilities of the patches."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ POOLING = dict(type='AdaptiveKPooling', k=6, margin=0.05)
 class PatchClassifierHead(CAMHead):
     """Patch classifier of APC: a :class:`CAMHead` whose maps are probabilities of K + 1 classes.
 
-    The background competes in the softmax, is pooled as the classes are, and is learned as a
-    class that every image shows.
+    The background is part of the softmax and the pooling, and is trained as a class that is
+    present in every image.
 
     Source: Wu et al., 2024, Eqs. 1 to 3, https://arxiv.org/abs/2407.10649, and, for the classifier,
     Rossetti et al. (ViT-PCM), ECCV 2022, https://arxiv.org/abs/2210.17400
 
     Args:
-        in_channels: Channels of the feature map.
-        num_classes: Classes with background.
-        in_index: Which of the features to use.
-        pooling: As of :class:`CAMHead`; ``AdaptiveKPooling`` with k 6 and margin 0.05 by default.
-        dropout: Probability of an activation to be dropped before the classifier.
+        num_classes: Number of classes including background.
+        in_index: Index of the feature map to use.
+        pooling: As for :class:`CAMHead`; ``AdaptiveKPooling`` with k 6 and margin 0.05 by default.
+        dropout: Dropout probability of an activation before the classifier.
         loss_cls: Config of the loss on ``(N, K + 1)`` probabilities and labels;
             ``MultiLabelCrossEntropyLoss`` by default.
         init_cfg: Initialisation; normal with standard deviation 0.05 by default.
@@ -58,19 +57,19 @@ class PatchClassifierHead(CAMHead):
             loss_cls=loss_cls or dict(type='MultiLabelCrossEntropyLoss'),
             init_cfg=init_cfg or dict(type='Normal', layer='Conv2d', std=0.05),
         )
-        # a CAM head drops whole channels, here it is single activations
+        # single activations, where CAMHead drops whole channels
         self.dropout = nn.Dropout(dropout)
 
     def image_scores(self, cam: Tensor) -> Tensor:
-        """Pool patch scores, background among them: ``(N, K + 1, h, w)`` -> ``(N, K + 1)``."""
+        """Pool patch scores including background: ``(N, K + 1, h, w)`` -> ``(N, K + 1)``."""
         return self.pool(cam)
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return patch scores and image scores, probabilities both.
+        """Return the probabilities of the patches and of the image.
 
         Shapes:
-            feats: features; the chosen ones ``(N, in_channels, h, w)``.
-            returns: ``(N, K + 1, h, w)``, which sum to 1 over the classes, and ``(N, K + 1)``;
+            feats: backbone outputs; ``(N, in_channels, h, w)`` at ``in_index``.
+            returns: ``(N, K + 1, h, w)``, sums to 1 over the classes, and ``(N, K + 1)``;
                 background first, at least float32.
         """
         logits = self.conv_cam(self.dropout(feats[self.in_index]))
@@ -82,6 +81,6 @@ class PatchClassifierHead(CAMHead):
 
         Shapes:
             scores: ``(N, K + 1)`` probabilities, background first.
-            labels: ``(N, K)`` float multi-hot; the background's 1 is put before them.
+            labels: ``(N, K)`` float multi-hot; a 1 for the background is prepended.
         """
         return super().loss_by_scores(scores, F.pad(labels, (1, 0), value=1.0))

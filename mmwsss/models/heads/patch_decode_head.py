@@ -1,4 +1,4 @@
-"""Head that paints the patches of an image from tokens."""
+"""Head that reconstructs an image from tokens."""
 
 from __future__ import annotations
 
@@ -18,15 +18,13 @@ class PatchDecodeHead(BaseModule):
     Source: Chen et al., 2022, Eq. 3, https://arxiv.org/abs/2210.14618
 
     Args:
-        in_channels: Channels of a token that comes in.
-        embed_dims: Channels of a token within the blocks.
-        hidden_channels: Channels that a token is reduced to before, ``embed_dims`` by default;
-            published is the encoder's width.
-        num_layers: Blocks.
-        num_heads: Heads of their attention.
+        in_channels: Channels of an input token.
+        embed_dims: Channels of a token in the blocks.
+        hidden_channels: Channels that an input token is first reduced to, ``embed_dims`` by
+            default; the published code uses the width of the encoder.
+        num_layers: Number of blocks.
         patch_size: Side of a patch in pixels.
-        norm_cfg: Config of the norms.
-        init_cfg: Initialisation; linear layers have a truncated normal distribution by default.
+        init_cfg: Initialisation; truncated normal for linear layers by default.
     """
 
     def __init__(
@@ -70,11 +68,11 @@ class PatchDecodeHead(BaseModule):
         """Return the image.
 
         Args:
-            grid: Rows and columns of patches, L in all.
+            grid: Rows and columns of patches, L in total.
 
         Shapes:
             x: ``(N, L, in_channels)`` float.
-            returns: ``(N, 3, H, W)`` float, sides those of the grid times the patch's.
+            returns: ``(N, 3, H, W)`` float, with H and W the grid times ``patch_size``.
         """
         pixels = self.decode(self.project(self.reduce(x)))
         return F.pixel_shuffle(pixels.transpose(1, 2).unflatten(2, grid), self.patch_size)

@@ -1,4 +1,4 @@
-"""Head that takes the attention of a transformer itself for the affinity of positions."""
+"""Head that uses the attention of a transformer directly as the affinity of positions."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from torch import Tensor
 
 @MODELS.register_module()
 class RawAttentionHead(BaseModule):
-    """The mean of all attention maps, after the softmax: what :class:`AffinityHead` starts from.
+    """Mean of all attention maps after the softmax, for an ablation of :class:`AffinityHead`.
 
-    It has no weights, and takes the place of that head to see what learning the affinity is worth.
-    Each row of the mean is divided by its largest value, so that affinities reach 1, and the
-    matrix is averaged with its transpose.
+    Has no parameters. Each row of the mean is divided by its maximum, so that affinities reach 1,
+    and the matrix is averaged with its transpose.
 
     Source: Ru et al., CVPR 2022, Table 3, https://arxiv.org/abs/2203.02664, which compares with
-    raw attention and does not say how it is scaled.
+    raw attention and does not specify its scale.
 
     Args:
-        in_channels: Attention maps in all: heads times blocks.
-        head_channels: Channels of a head, d; raw attention is divided by the root of d.
+        in_channels: Total number of attention maps: heads times blocks.
+        head_channels: Channels of a head, d; raw attention is divided by the square root of d.
 
     Shapes:
-        attentions: ``(N, heads, L, L)`` float each, of one block after the other.
+        attentions: ``(N, heads, L, L)`` float for each block.
         returns: ``(N, L, L)`` logits, symmetric; the affinity is their sigmoid.
 
     Raises:
-        ValueError: ``in_channels`` or ``head_channels`` is not positive, or maps of another number.
+        ValueError: ``in_channels`` or ``head_channels`` is not positive, or ``in_channels`` is not
+            the number of maps.
     """
 
     def __init__(self, in_channels: int, head_channels: int) -> None:
@@ -48,8 +48,8 @@ class RawAttentionHead(BaseModule):
         found = sum(x.shape[1] for x in attentions)
         if found != self.in_channels:
             raise ValueError(
-                f'RawAttentionHead: {found} attention maps where in_channels={self.in_channels} '
-                'are expected: leave in_channels out.'
+                f'RawAttentionHead: in_channels={self.in_channels} does not match the number of '
+                f'attention maps, {found}; omit in_channels.'
             )
         scale = self.head_channels**-0.5
         mean = sum((x.float() * scale).softmax(dim=3).sum(dim=1) for x in attentions) / found

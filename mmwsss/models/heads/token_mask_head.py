@@ -1,4 +1,4 @@
-"""Head that gives a mask of every class, background too, from patch tokens."""
+"""Head that predicts a mask for every class including background from patch tokens."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ ACTIVATIONS = dict(relu=F.relu, sigmoid=torch.sigmoid)
 
 @MODELS.register_module()
 class TokenMaskHead(BaseModule):
-    """Linear classifier of patch tokens, behind dropout of whole tokens.
+    """Linear classifier of patch tokens with dropout of whole tokens.
 
     Source: Chen et al., 2022, Eq. 5, https://arxiv.org/abs/2210.14618; its published code
-    drops places, not channels.
+    drops positions, not channels.
 
     Args:
-        in_channels: Channels of the feature map.
-        num_classes: Classes with background, C.
-        in_index: Which of the backbone's outputs to use.
-        dropout: Probability of a place to be dropped in training.
-        activation: What makes maps of the logits: 'relu', as published, 'sigmoid', as in the
-            paper, or None: 1 everywhere, so that the attention is the map alone.
-        init_cfg: Initialisation; a truncated normal distribution by default.
+        num_classes: Number of classes including background, C.
+        in_index: Index of the feature map to use.
+        dropout: Dropout probability of a position.
+        activation: Function from logits to maps: 'relu', as in the published code, 'sigmoid', as
+            in the paper, or None for 1 everywhere, so that only the attention forms the map.
+        init_cfg: Initialisation; truncated normal by default.
 
     Raises:
-        ValueError: ``num_classes`` is below 2, or another ``activation``.
+        ValueError: ``num_classes`` is below 2, or ``activation`` is unknown.
     """
 
     with_background = True
@@ -48,7 +47,7 @@ class TokenMaskHead(BaseModule):
         super().__init__(init_cfg or dict(type='TruncNormal', layer='Linear', std=0.02))
         if num_classes < 2:
             raise ValueError(
-                'TokenMaskHead: num_classes counts the background, so at least 2, got '
+                'TokenMaskHead: num_classes includes the background, so at least 2, got '
                 f'{num_classes}.'
             )
         if activation not in (*ACTIVATIONS, None):
@@ -66,7 +65,7 @@ class TokenMaskHead(BaseModule):
         """Return the logits of the masks.
 
         Shapes:
-            feats: backbone outputs; the chosen one ``(N, in_channels, h, w)``.
+            feats: backbone outputs; ``(N, in_channels, h, w)`` at ``in_index``.
             returns: ``(N, C, h, w)``.
         """
         x = feats[self.in_index]
@@ -74,7 +73,7 @@ class TokenMaskHead(BaseModule):
         return self.classify(tokens).transpose(1, 2).unflatten(2, x.shape[2:])
 
     def activate(self, logits: Tensor) -> Tensor:
-        """Return maps of any shape from the logits of masks, not negative."""
+        """Convert logits of masks to maps of the same shape, not negative."""
         if self.activation is None:
             return torch.ones_like(logits)
         return ACTIVATIONS[self.activation](logits)

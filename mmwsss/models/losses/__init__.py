@@ -1,4 +1,4 @@
-"""Losses, each a pure function and a registered module."""
+"""Losses: each one as a pure function and as a registered module."""
 
 from .affinity_loss import (
     PairAffinityLoss,
@@ -51,6 +51,7 @@ from .token_contrast_loss import (
     class_token_contrast_loss,
     patch_token_contrast_loss,
 )
+from .weighted_loss import WeightedLoss
 
 __all__ = [
     'ActivationComplementationLoss',
@@ -73,6 +74,7 @@ __all__ = [
     'PullPushLoss',
     'ReconstructionLoss',
     'SimilarityLoss',
+    'WeightedLoss',
     'activation_complementation_loss',
     'activation_suppression_loss',
     'affinity_matrix_loss',

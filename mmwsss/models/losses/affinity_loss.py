@@ -1,4 +1,4 @@
-"""The loss of AffinityNet and IRN: cells of the same label alike, of different labels not."""
+"""Affinity loss of AffinityNet and IRN: high affinity within a label, low across labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IGNORE_INDEX = 255
 
 
 class PairLabels(NamedTuple):
-    """What the labels of a pair's cells say of it; ignored pairs are in none of the three.
+    """Masks of the three kinds of pairs; an ignored pair is in none of them.
 
     Shapes:
         each: ``(N, n, h - f, w - 2f)`` bool, see :func:`mmwsss.ops.pair_slices`.
@@ -30,16 +30,15 @@ class PairLabels(NamedTuple):
 
 
 def pair_labels(label_map: Tensor, radius: int) -> PairLabels:
-    """Return the labels of all pairs of nearby cells.
+    """Classify all pairs of nearby cells by their labels.
 
     Source: Ahn and Kwak, CVPR 2018, Sec. 3.2.2, https://arxiv.org/abs/1803.10464
 
     Args:
-        label_map: Class of each cell; 0 is the background, 255 is ignored.
-        radius: Of the disc in which cells make pairs.
+        radius: Radius of the disc in which cells form pairs, in cells.
 
     Shapes:
-        label_map: ``(N, h, w)`` integers.
+        label_map: ``(N, h, w)`` integers; 0 is the background, 255 is ignored.
 
     Raises:
         ValueError: no cell has a partner in every direction.
@@ -49,7 +48,7 @@ def pair_labels(label_map: Tensor, radius: int) -> PairLabels:
         >>> [x.flatten().int().tolist() for x in pair_labels(label_map, 2)]
         [[0, 0, 0, 1], [0, 0, 0, 0], [1, 1, 0, 0]]
     """
-    # one byte a label: at radius 10 there are 152 pairs to a cell
+    # one byte per label: radius 10 gives 152 pairs per cell
     source, target = pair_slices(label_map[:, None].to(torch.uint8), radius)
     target = target[:, 0]
     valid = (source != IGNORE_INDEX) & (target != IGNORE_INDEX)
@@ -59,16 +58,12 @@ def pair_labels(label_map: Tensor, radius: int) -> PairLabels:
 
 
 def pair_affinity_losses(affinity: Tensor, labels: PairLabels) -> Tensor:
-    """Return the mean loss of background pairs, foreground pairs and pairs to be kept apart.
+    """Return the mean loss of background pairs, foreground pairs and pairs of different labels.
 
-    ``-log(a + 1e-5)`` where the labels are the same, ``-log(1 + 1e-5 - a)`` where they differ;
-    each sum over the batch is divided by (the number of its pairs + 1e-5).
+    A pair costs ``-log(a + 1e-5)`` if its labels agree and ``-log(1 + 1e-5 - a)`` if they differ.
+    Each sum over the batch is divided by (number of its pairs + 1e-5).
 
     Source: Ahn and Kwak, CVPR 2018, Sec. 3.2.2, https://arxiv.org/abs/1803.10464
-
-    Args:
-        affinity: Affinity of each pair.
-        labels: What it should be.
 
     Shapes:
         affinity: ``(N, n, ...)`` float in [0, 1].
@@ -89,20 +84,18 @@ def pair_affinity_loss(
 ) -> Tensor:
     """Return the weighted sum of :func:`pair_affinity_losses`.
 
-    The two published losses, ``bg / 4 + fg / 4 + neg / 2`` of AffinityNet and
-    ``((bg + fg) / 2 + neg) / 2`` of IRN, are the same.
+    The default is the loss of both AffinityNet (``bg / 4 + fg / 4 + neg / 2``) and IRN
+    (``((bg + fg) / 2 + neg) / 2``).
 
     Source: Ahn and Kwak, CVPR 2018, Sec. 3.2.2, https://arxiv.org/abs/1803.10464; Ahn et
     al., CVPR 2019, https://arxiv.org/abs/1904.05044
 
     Args:
-        affinity: Affinity of each pair.
-        labels: What it should be.
-        weights: Of background, foreground and different pairs.
+        weights: Weights of background, foreground and different pairs.
 
     Shapes:
         affinity: ``(N, n, ...)`` float in [0, 1].
-        returns: scalar; 0 where everything is ignored.
+        returns: scalar; 0 if every pair is ignored.
 
     Example:
         >>> mask = torch.ones(1, 1, 1).bool()
@@ -117,12 +110,14 @@ def pair_affinity_loss(
 class PairAffinityLoss(WeightedLoss):
     """Registered :func:`pair_affinity_loss`.
 
-    Args:
-        loss_weight: Factor on the loss.
-        weights: Of background, foreground and different pairs.
-
     Raises:
         ValueError: ``weights`` are not three numbers.
+
+    Example:
+        >>> mask = torch.ones(1, 1, 1).bool()
+        >>> loss = PairAffinityLoss(loss_weight=2.0)
+        >>> round(loss(mask / 2, PairLabels(~mask, ~mask, mask)).item(), 4)
+        0.6931
     """
 
     function = staticmethod(pair_affinity_loss)
@@ -132,7 +127,7 @@ class PairAffinityLoss(WeightedLoss):
     ) -> None:
         if len(weights) != 3:
             raise ValueError(
-                'PairAffinityLoss: weights are three numbers, of background, foreground and '
+                'PairAffinityLoss: weights must be three numbers, for background, foreground and '
                 f'different pairs, got {weights}.'
             )
         super().__init__(loss_weight, weights=tuple(weights))

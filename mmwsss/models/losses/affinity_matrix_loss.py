@@ -1,4 +1,4 @@
-"""The loss of AFA on the affinities of all pairs of cells."""
+"""Affinity loss of AFA on all pairs of cells."""
 
 from __future__ import annotations
 
@@ -10,23 +10,19 @@ from .weighted_loss import WeightedLoss
 
 
 def affinity_matrix_loss(affinity: Tensor, labels: Tensor) -> Tensor:
-    """Cells of one label should have affinity 1, cells of different labels 0.
+    """Push the affinity of equal labels to 1 and that of different labels to 0.
 
-    Half the mean of ``1 - a`` over the pairs that are labelled 1 and half the mean of ``a`` over
-    those that are labelled 0, over the whole batch; each sum is divided by the number of its
-    pairs plus one.
+    The loss is half the mean of ``1 - a`` over pairs labelled 1 plus half the mean of ``a`` over
+    pairs labelled 0. Each sum over the batch is divided by (number of its pairs + 1).
 
-    Source: Ru et al., CVPR 2022, Eq. 5, https://arxiv.org/abs/2203.02664, where the two terms
-    have each other's sign, and its published code.
-
-    Args:
-        labels: As of :func:`mmwsss.ops.pair_label_matrix`; pairs that are neither 1 nor 0 are
-            ignored.
+    Source: Ru et al., CVPR 2022, Eq. 5, https://arxiv.org/abs/2203.02664, and its published
+    code. The paper swaps the signs of the two terms.
 
     Shapes:
         affinity: ``(N, P, P)`` float in [0, 1].
-        labels: ``(N, P, P)`` integers.
-        returns: scalar; 0 where everything is ignored.
+        labels: ``(N, P, P)`` integers, see :func:`mmwsss.ops.pair_label_matrix`; values other than
+            0 and 1 are ignored.
+        returns: scalar; 0 if every pair is ignored.
 
     Example:
         >>> affinity = torch.tensor([[[.6, .5], [.5, .9]]])
@@ -34,7 +30,7 @@ def affinity_matrix_loss(affinity: Tensor, labels: Tensor) -> Tensor:
         >>> affinity_matrix_loss(affinity, labels)  # 0.4 / 2 / 2 + (0.5 + 0.5) / 3 / 2
         tensor(0.2667)
     """
-    # the sum over a large grid would leave the range of half precision
+    # the sum over a large grid overflows in half precision
     affinity = affinity.to(torch.promote_types(affinity.dtype, torch.float32))
     same, different = labels == 1, labels == 0
     attract = torch.where(same, 1 - affinity, 0).sum() / (same.sum() + 1)
@@ -46,8 +42,9 @@ def affinity_matrix_loss(affinity: Tensor, labels: Tensor) -> Tensor:
 class AffinityMatrixLoss(WeightedLoss):
     """Registered :func:`affinity_matrix_loss`.
 
-    Args:
-        loss_weight: Factor on the loss; AFA has 0.1.
+    Example:
+        >>> AffinityMatrixLoss(0.1)(torch.ones(1, 2, 2), torch.zeros(1, 2, 2))  # 0.1 * 4 / 5 / 2
+        tensor(0.0400)
     """
 
     function = staticmethod(affinity_matrix_loss)

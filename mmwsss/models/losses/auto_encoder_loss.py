@@ -14,12 +14,11 @@ MARGIN = 1e-4
 
 
 def similarity_loss(similarity: Tensor, labels: Tensor) -> Tensor:
-    """Binary cross-entropy that takes cosines as probabilities, no sigmoid.
+    """Binary cross-entropy that treats cosine similarities as probabilities, without a sigmoid.
 
-    ``-log(s)`` of a present class has no end at 0, where ReLU makes many cosines lie, and its
-    gradient none either. Below 1e-4 (above 1 - 1e-4 for an absent class) the loss goes on as its
-    tangent there: a class that resembles nothing still learns, with a gradient of 1e4 over the
-    number of elements.
+    After a ReLU many similarities are exactly 0, where ``-log(s)`` and its gradient are infinite.
+    Below 1e-4 (above 1 - 1e-4 for an absent class) the loss therefore continues along its
+    tangent, so these elements still learn, with a gradient of 1e4 / (number of elements).
 
     Source: Chen et al., 2022, Eqs. 2 and 12, https://arxiv.org/abs/2210.14618, and its published
     code.
@@ -49,6 +48,10 @@ def reconstruction_loss(reconstruction: Tensor, images: Tensor) -> Tensor:
         reconstruction: ``(N, 3, H, W)`` float.
         images: ``(N, 3, H, W)`` float, normalised.
         returns: scalar.
+
+    Example:
+        >>> reconstruction_loss(torch.ones(1, 3, 2, 2), torch.zeros(1, 3, 2, 2))
+        tensor(1.)
     """
     return F.mse_loss(reconstruction.float(), images.float())
 
@@ -57,8 +60,9 @@ def reconstruction_loss(reconstruction: Tensor, images: Tensor) -> Tensor:
 class SimilarityLoss(WeightedLoss):
     """Registered :func:`similarity_loss`.
 
-    Args:
-        loss_weight: Factor on the loss.
+    Example:
+        >>> SimilarityLoss(2.0)(torch.tensor([[0.5]]), torch.ones(1, 1))
+        tensor(1.3863)
     """
 
     function = staticmethod(similarity_loss)
@@ -67,9 +71,6 @@ class SimilarityLoss(WeightedLoss):
 @MODELS.register_module()
 class ReconstructionLoss(WeightedLoss):
     """Registered :func:`reconstruction_loss`.
-
-    Args:
-        loss_weight: Factor on the loss.
 
     Example:
         >>> ReconstructionLoss(2.0)(torch.zeros(1, 3, 2, 2), torch.ones(1, 3, 2, 2)).item()

@@ -1,11 +1,13 @@
-"""Cross entropy in which background and foreground count alike, however large they are."""
+"""Cross entropy with equal weight for background and foreground, whatever their areas."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
+
+from .weighted_loss import WeightedLoss
 
 
 def balanced_cross_entropy(
@@ -16,22 +18,20 @@ def balanced_cross_entropy(
     ignore_index: int = 255,
     skip_empty: bool = True,
 ) -> Tensor:
-    """Half the mean cross entropy of background pixels plus half that of foreground pixels.
+    """Average the mean cross entropy of background pixels and that of foreground pixels.
 
     Both means are over the whole batch.
 
     Source: Ru et al., CVPR 2022, https://arxiv.org/abs/2203.02664, and its published code.
 
     Args:
-        labels: 0 is the background.
-        weight: How much each pixel counts in its mean, 1 by default.
-        ignore_index: Label of pixels that count for nothing.
-        skip_empty: Whether a half without any pixel gives 0. Otherwise it gives NaN, as the
-            published code does.
+        weight: Weight of each pixel in its mean, 1 by default.
+        skip_empty: Count the background (foreground) as 0 if the batch has no such pixel;
+            otherwise the loss is NaN, as in the published code.
 
     Shapes:
         logits: ``(N, C, H, W)`` float.
-        labels: ``(N, H, W)`` integers.
+        labels: ``(N, H, W)`` integers, 0 for the background.
         weight: ``(N, H, W)`` float, not negative.
         returns: scalar.
 
@@ -56,14 +56,18 @@ def balanced_cross_entropy(
 
 
 @MODELS.register_module()
-class BalancedCrossEntropyLoss(nn.Module):
+class BalancedCrossEntropyLoss(WeightedLoss):
     """Registered :func:`balanced_cross_entropy`, for the ``loss_decode`` of any decode head.
 
+    AFA uses ``loss_weight=0.1``.
+
     Args:
-        loss_weight: Factor on the loss; AFA has 0.1.
-        skip_empty: Whether a batch without any background, or foreground, has 0 for that half;
-            False gives the NaN of the published code.
         loss_name: Key of the loss in the log.
+
+    Example:
+        >>> loss = BalancedCrossEntropyLoss(0.1)
+        >>> loss(torch.zeros(1, 2, 1, 2), torch.tensor([[[0, 1]]]))  # 0.1 * log 2
+        tensor(0.0693)
     """
 
     def __init__(
@@ -73,8 +77,7 @@ class BalancedCrossEntropyLoss(nn.Module):
         skip_empty: bool = True,
         loss_name: str = 'loss_seg',
     ) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
+        super().__init__(loss_weight)
         self.skip_empty = skip_empty
         self.loss_name = loss_name
 

@@ -1,13 +1,15 @@
-"""Dense energy loss: the energy of a fully connected CRF as a regulariser."""
+"""Dense energy loss: the energy of a fully connected CRF as a regulariser of segmentation."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmwsss.ops import PermutohedralLattice, pixel_features
+
+from .weighted_loss import WeightedLoss
 
 
 def dense_energy_loss(
@@ -19,30 +21,28 @@ def dense_energy_loss(
     sigma_rgb: float = 15.0,
     sigma_xy: float = 100.0,
 ) -> Tensor:
-    r"""Pixels that are near and alike in colour should be of one class.
+    r"""Encourage nearby pixels of similar colour to have the same class.
 
-    :math:`-\frac{1}{N} \sum_n \sum_k S_k^\top W S_k` with :math:`S_k` the probabilities of
-    class k at the valid pixels and W the bilateral Gaussian kernel, as the permutohedral
-    lattice approximates it. Where the probabilities of a pixel sum to 1 it differs from the
-    relaxed Potts energy :math:`\sum_k S_k^\top W (1 - S_k)` by what is the same for all
-    classes, so the gradient of the logits is the same.
+    The loss is :math:`-\frac{1}{N} \sum_n \sum_k S_k^\top W S_k` with :math:`S_k` the
+    probabilities of class k at the valid pixels and W the bilateral Gaussian kernel,
+    approximated by the permutohedral lattice. If the probabilities of each pixel sum to 1, the
+    gradient of the logits equals that of the relaxed Potts energy
+    :math:`\sum_k S_k^\top W (1 - S_k)`.
 
-    The gate multiplies the gradient of each pixel and not the value: where it is 0 a pixel
-    does not move, but still draws others to its class.
+    The gate scales the gradient of each pixel, not the value: a pixel with gate 0 does not
+    change but still attracts others to its class.
 
     Source: Tang et al., ECCV 2018, https://arxiv.org/abs/1803.09569
 
     Args:
-        gate: How much each pixel gives way; everywhere 1 by default.
-        valid: Pixels of the image; what lies elsewhere counts for nothing.
-        sigma_rgb: Standard deviation of colours, in the images' unit.
-        sigma_xy: Standard deviation of positions, pixels.
+        sigma_rgb: Standard deviation of colours, in the unit of the images.
+        sigma_xy: Standard deviation of positions, in pixels.
 
     Shapes:
         images: ``(N, 3, H, W)``, commonly RGB in [0, 255].
         probs: ``(N, C, H, W)`` float.
-        gate: ``(N, 1, H, W)`` float in [0, 1].
-        valid: ``(N, 1, H, W)`` float, 0 or 1.
+        gate: ``(N, 1, H, W)`` float in [0, 1]; 1 by default.
+        valid: ``(N, 1, H, W)`` float, 1 for image, 0 for padding; 1 by default.
         returns: scalar, at most 0.
 
     Example:
@@ -51,7 +51,7 @@ def dense_energy_loss(
     """
     if valid is not None:
         probs = probs * valid
-        # the lattice has a point for every pixel: none may depend on what is not the image
+        # padding has lattice points as well, so its colours must not influence them
         images = images * valid
     if gate is not None:
         probs = probs * gate + (probs * (1 - gate)).detach()
@@ -61,16 +61,15 @@ def dense_energy_loss(
 
 
 @MODELS.register_module()
-class DenseEnergyLoss(nn.Module):
+class DenseEnergyLoss(WeightedLoss):
     """:func:`dense_energy_loss` of a segmentation network, at reduced size, gated by confidence.
 
-    A pixel gives way by 1 minus its largest probability, by 1 where it has no label. As in the
-    published code, probabilities are resized bilinearly and the rest to the nearest pixel, and
-    the standard deviation of positions shrinks with the image.
+    The gate of a labelled pixel is 1 minus its largest probability, that of an unlabelled pixel
+    1. As in the published code, probabilities are resized bilinearly and everything else to the
+    nearest pixel, and ``sigma_xy`` is scaled with the image.
 
-    The defaults are AFA's, which adds 0.01 times this loss to the others: its ``loss_weight`` is
-    1e-9 in all. What AFA hands over is its pseudo mask as ``labels`` and
-    :func:`mmwsss.ops.valid_mask` of the valid boxes as ``valid``.
+    The defaults are those of AFA, which uses ``loss_weight=1e-9`` in total (0.01 times 1e-7), its
+    pseudo mask as ``labels`` and :func:`mmwsss.ops.valid_mask` of the valid boxes as ``valid``.
 
     Source: Ru et al., CVPR 2022, Sec. 3.5, https://arxiv.org/abs/2203.02664, and Tang et al.,
     ECCV 2018, https://arxiv.org/abs/1803.09569
@@ -78,16 +77,22 @@ class DenseEnergyLoss(nn.Module):
     Args:
         loss_weight: Factor on the loss at the reference size.
         sigma_rgb: Standard deviation of colours in [0, 255].
-        sigma_xy: Standard deviation of positions, pixels of the full size.
-        scale: Size at which the loss is computed, relative to the images'.
-        ignore_index: Label of pixels without one.
-        reference_size: Side S of a square image at which the loss is the sum over all pairs of
-            pixels that it is in the published code. One of H x W is multiplied by
-            (S^2 / (H W))^2, the ratio of the numbers of pairs, so that the weight beside a loss
-            that is a mean over pixels does not depend on the size. None leaves the sum as it is.
+        sigma_xy: Standard deviation of positions, in pixels of the full size.
+        scale: Size at which the loss is computed, relative to the images.
+        ignore_index: Label of unlabelled pixels.
+        reference_size: Side S of the square image at which the loss equals the published sum over
+            all pairs of pixels. At H x W the sum is multiplied by (S^2 / (H W))^2, the ratio of
+            the numbers of pairs, so the weight relative to per-pixel means does not depend on the
+            crop size. None keeps the plain sum.
 
     Raises:
         ValueError: a deviation, the scale or the reference size is not positive.
+
+    Example:
+        >>> logits, labels = torch.zeros(1, 1, 2, 4), torch.zeros(1, 2, 4)
+        >>> loss = DenseEnergyLoss(1.0, reference_size=None)
+        >>> loss(logits, torch.zeros(1, 3, 2, 4), labels).round()  # 1 x 2 pixels at half size
+        tensor(-4.)
     """
 
     def __init__(
@@ -100,7 +105,7 @@ class DenseEnergyLoss(nn.Module):
         ignore_index: int = 255,
         reference_size: int | None = 512,
     ) -> None:
-        super().__init__()
+        super().__init__(loss_weight)
         if min(sigma_rgb, sigma_xy, scale) <= 0:
             raise ValueError(
                 'DenseEnergyLoss: sigma_rgb, sigma_xy and scale must be positive, got '
@@ -111,7 +116,6 @@ class DenseEnergyLoss(nn.Module):
                 f'DenseEnergyLoss: reference_size must be positive or None, got {reference_size}.'
             )
         self.reference_size = reference_size
-        self.loss_weight = loss_weight
         self.sigma_rgb = sigma_rgb
         self.sigma_xy = sigma_xy
         self.scale = scale
@@ -125,8 +129,8 @@ class DenseEnergyLoss(nn.Module):
         Shapes:
             logits: ``(N, C, h, w)`` float.
             images: ``(N, 3, H, W)`` RGB in [0, 255], not normalised.
-            labels: ``(N, H, W)`` integer pseudo mask; only where it is ``ignore_index`` counts.
-            valid: ``(N, 1, H, W)`` float, 0 or 1, where there is image and not padding.
+            labels: ``(N, H, W)`` integer pseudo mask, compared with ``ignore_index`` only.
+            valid: ``(N, 1, H, W)`` float, 1 for image, 0 for padding.
         """
         height, width = images.shape[2:]
         size = [max(1, int(length * self.scale)) for length in (height, width)]

@@ -1,4 +1,4 @@
-"""Equivariant losses of SEAM: regularisation, cross regularisation and min-pooling."""
+"""Losses of SEAM: equivariant regularisation, equivariant cross regularisation, min-pooling."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .weighted_loss import WeightedLoss
 
 
 def equivariant_loss(cam: Tensor, other: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Mean absolute difference of the two branches' normalised maps (ER).
+    """Return the mean absolute difference of the normalised maps of both branches (ER).
 
     Source: Wang et al., CVPR 2020, Eq. 9, https://arxiv.org/abs/2004.04581
 
@@ -37,7 +37,7 @@ def equivariant_loss(cam: Tensor, other: Tensor, valid: Tensor | None = None) ->
 def equivariant_cross_loss(
     cam_rv: Tensor, target: Tensor, valid: Tensor | None = None, *, keep_ratio: float = 0.2
 ) -> Tensor:
-    """Distance of a refined map from the other branch's one-hot map, hardest elements only (ECR).
+    """Return the distance of refined maps to the other branch, hardest elements only (ECR).
 
     Source: Wang et al., CVPR 2020, Eq. 10 and Sec. 3.4, https://arxiv.org/abs/2004.04581
 
@@ -45,7 +45,7 @@ def equivariant_cross_loss(
         cam_rv: Refined, normalised, tagged maps.
         target: The other branch's maps after :func:`mmwsss.ops.keep_maximum`.
         valid: Pixels that the transformation filled from the image.
-        keep_ratio: Share of the elements of an image that counts, the largest ones.
+        keep_ratio: Fraction of the elements of an image to average, the largest ones.
 
     Shapes:
         cam_rv, target: ``(N, K + 1, h, w)`` float in [0, 1].
@@ -69,16 +69,16 @@ def equivariant_cross_loss(
 def min_pooling_loss(cam_rv: Tensor, *, keep_ratio: float = 0.25) -> Tensor:
     """Push the weakest pixels of the refined maps to zero.
 
-    Per pixel the largest foreground value, of these the smallest ``keep_ratio`` of an image,
-    rectified and averaged. Not in the paper, but in its published code, where a comment says that
-    it moves the best background score and not the best mIoU.
+    Takes the largest foreground value of each pixel and averages the smallest ``keep_ratio`` of
+    these values per image after a ReLU. The paper does not mention this loss. In the published
+    code a comment says that it shifts the best background score but not the best mIoU.
 
     Args:
         cam_rv: Refined maps times the image labels, not normalised.
-        keep_ratio: Share of the pixels of an image that counts, the smallest ones.
+        keep_ratio: Fraction of the pixels of an image to average, the smallest ones.
 
     Shapes:
-        cam_rv: ``(N, K, h, w)`` float, background left out.
+        cam_rv: ``(N, K, h, w)`` float, without background.
         returns: scalar.
 
     Example:
@@ -102,8 +102,10 @@ def _share(name: str, keep_ratio: float) -> float:
 class EquivariantLoss(WeightedLoss):
     """Registered :func:`equivariant_loss`.
 
-    Args:
-        loss_weight: Factor on the loss.
+    Example:
+        >>> import torch
+        >>> EquivariantLoss(4.0)(torch.zeros(1, 1, 1, 2), torch.tensor([[[[1., 0.]]]])).item()
+        2.0
     """
 
     function = staticmethod(equivariant_loss)
@@ -113,9 +115,14 @@ class EquivariantLoss(WeightedLoss):
 class EquivariantCrossLoss(WeightedLoss):
     """Registered :func:`equivariant_cross_loss`.
 
-    Args:
-        loss_weight: Factor on the loss.
-        keep_ratio: Share of the elements that counts; 1 switches the hard mining off.
+    Raises:
+        ValueError: ``keep_ratio`` is not in (0, 1].
+
+    Example:
+        >>> import torch
+        >>> target = torch.tensor([.5, 0., 0., 0., 0.]).view(1, 5, 1, 1)
+        >>> EquivariantCrossLoss(keep_ratio=0.4)(torch.zeros(1, 5, 1, 1), target).item()
+        0.25
     """
 
     function = staticmethod(equivariant_cross_loss)
@@ -128,9 +135,14 @@ class EquivariantCrossLoss(WeightedLoss):
 class MinPoolingLoss(WeightedLoss):
     """Registered :func:`min_pooling_loss`.
 
-    Args:
-        loss_weight: Factor on the loss.
-        keep_ratio: Share of the pixels that counts.
+    Raises:
+        ValueError: ``keep_ratio`` is not in (0, 1].
+
+    Example:
+        >>> import torch
+        >>> loss = MinPoolingLoss(keep_ratio=0.5)
+        >>> loss(torch.tensor([1., 2., 3., 4.]).view(1, 1, 2, 2)).item()
+        1.5
     """
 
     function = staticmethod(min_pooling_loss)

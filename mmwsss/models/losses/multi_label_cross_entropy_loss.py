@@ -1,4 +1,4 @@
-"""Multi-label classification loss on probabilities, for scores that were pooled as such."""
+"""Multi-label classification loss on probabilities, for scores pooled after the softmax."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .weighted_loss import WeightedLoss
 
 
 def multi_label_cross_entropy(probs: Tensor, labels: Tensor) -> Tensor:
-    """Binary cross entropy of every class, averaged over classes and images.
+    """Return the binary cross entropy, averaged over classes and images.
 
-    :class:`MultiLabelSoftMarginLoss` on probabilities in place of logits: the mean of
-    probabilities has no logit to go back to without loss.
+    The same loss as :class:`MultiLabelSoftMarginLoss`, but on probabilities instead of logits,
+    because converting pooled probabilities back to logits loses precision.
 
     Source: Wu et al. (APC), 2024, Eq. 3, https://arxiv.org/abs/2407.10649
 
@@ -27,7 +27,7 @@ def multi_label_cross_entropy(probs: Tensor, labels: Tensor) -> Tensor:
         >>> multi_label_cross_entropy(torch.tensor([[.5, .9]]), torch.tensor([[1., 1.]]))
         tensor(0.3993)
     """
-    # a mean of logarithms needs more than half precision, and CUDA's autocast refuses this loss
+    # needs more than half precision, and raises under CUDA autocast
     probs = probs.to(torch.promote_types(probs.dtype, torch.float32))
     with torch.autocast(probs.device.type, enabled=False):
         return F.binary_cross_entropy(probs, labels.to(probs.dtype))
@@ -38,8 +38,11 @@ class MultiLabelCrossEntropyLoss(WeightedLoss):
     """Registered :func:`multi_label_cross_entropy`.
 
     Args:
-        loss_weight: Factor on the loss.
         loss_name: Key of the loss in the log.
+
+    Example:
+        >>> MultiLabelCrossEntropyLoss(2.0)(torch.tensor([[.5]]), torch.ones(1, 1))  # 2 log 2
+        tensor(1.3863)
     """
 
     function = staticmethod(multi_label_cross_entropy)

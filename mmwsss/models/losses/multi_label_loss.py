@@ -1,18 +1,19 @@
-"""Multi-label classification loss, the only supervision that image-level labels give."""
+"""Multi-label classification loss on logits."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
+
+from .weighted_loss import WeightedLoss
 
 
 @MODELS.register_module()
-class MultiLabelSoftMarginLoss(nn.Module):
-    """Binary cross-entropy of every class, averaged over classes and images.
+class MultiLabelSoftMarginLoss(WeightedLoss):
+    """Binary cross-entropy, averaged over classes and images.
 
     Args:
-        loss_weight: Factor on the loss.
         loss_name: Key of the loss in the log.
 
     Example:
@@ -23,8 +24,7 @@ class MultiLabelSoftMarginLoss(nn.Module):
     """
 
     def __init__(self, loss_weight: float = 1.0, *, loss_name: str = 'loss_cls') -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
+        super().__init__(loss_weight)
         self.loss_name = loss_name
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor:

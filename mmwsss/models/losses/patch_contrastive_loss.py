@@ -1,4 +1,4 @@
-"""The contrast of APC: patches sure of a class alike, and unlike those sure to be without it."""
+"""Patch contrastive loss of APC: attract confident patches of a class, repel the others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .weighted_loss import WeightedLoss
 def _patch_sets(
     scores: Tensor, present: Tensor, valid: Tensor | None, high: float, low: float
 ) -> Tensor:
-    """Return who is in the high sets of all classes and then in the low ones, ``(N, 2C, L)``."""
+    """Return the masks of the high sets of all classes, then of the low sets, ``(N, 2C, L)``."""
     sets = torch.cat([scores > high, scores < low], dim=1) & present.repeat(1, 2)[..., None]
     return sets if valid is None else sets & valid.flatten(2).bool()
 
@@ -39,35 +39,34 @@ def patch_contrastive_loss(
     with_background: bool = False,
     repel_weight: float = 1.0,
 ) -> Tensor:
-    r"""Pull together the patches that surely show a class, push away those that surely do not.
+    r"""Attract the patches with high scores of a class and repel those with low scores.
 
-    With :math:`S = (1 + \cos) / 2` the similarity of two patches, a class that an image shows
-    costs the mean of :math:`1 - S` over the pairs of different high patches plus the mean of
-    :math:`S` over the pairs of a high and a low patch; a mean over no pair is 0. The loss is the
-    mean over the classes of an image, then over images, so it does not depend on how images
-    are batched. The scores choose and get no gradient.
+    Let :math:`S = (1 + \cos) / 2` be the similarity of two patches. Each class present in an
+    image costs the mean of :math:`1 - S` over pairs of different high patches plus the mean of
+    :math:`S` over pairs of a high and a low patch; a mean over no pairs is 0. The loss averages
+    over the classes of an image, then over images, so it does not depend on how images are
+    batched. The scores only select patches and get no gradient.
 
-    All pairs of unit vectors sum to the product of their sums, so the cost is linear in the
-    number of patches.
+    The sum over all pairs of unit vectors is the product of their sums, so the cost is linear in
+    the number of patches.
 
     Source: Wu et al. (APC), 2024, Eqs. 4 to 6, https://arxiv.org/abs/2407.10649
 
     Args:
-        valid: Patches of the images; others are in no set. All by default.
-        high: Patches with more than this are high.
-        low: Patches with less than this are low; the paper says only "lowest scores".
-        with_background: Whether the background counts as a class, which every image shows.
-        repel_weight: Factor on the pairs of a high and a low patch; 0 leaves the attraction alone.
+        high: Patches with a score above this are high.
+        low: Patches with a score below this are low; the paper says only "lowest scores".
+        with_background: Treat the background as a class that is present in every image.
+        repel_weight: Factor on the pairs of a high and a low patch; 0 disables the repulsion.
 
     Shapes:
         embed: ``(N, D, h, w)`` float.
         scores: ``(N, K + 1, h, w)`` float in [0, 1], background first.
         labels: ``(N, K)`` float multi-hot.
-        valid: ``(N, 1, h, w)``, 0 or 1.
-        returns: scalar in [0, 1 + repel_weight]; 0 where no image shows a class.
+        valid: ``(N, 1, h, w)``, 1 for patches of the image, 0 for padding; 1 by default.
+        returns: scalar in [0, 1 + repel_weight]; 0 if no class is present.
 
     Raises:
-        ValueError: the shapes do not fit each other.
+        ValueError: the shapes do not match.
 
     Example:
         >>> embed = torch.tensor([[1., 1., 0.], [0., 0., 1.]]).view(1, 2, 1, 3)
@@ -79,14 +78,14 @@ def patch_contrastive_loss(
     _check(embed, scores, labels)
     present = F.pad(labels > 0, (1, 0), value=with_background)  # (N, K + 1)
     sets = _patch_sets(scores.flatten(2), present, valid, high, low)
-    # a sum of squares less its diagonal does not bear half precision
+    # subtracting the diagonal from a sum of squares cancels in half precision
     embed = embed.flatten(2).to(torch.promote_types(embed.dtype, torch.float32))
     with torch.autocast(embed.device.type, enabled=False):
         units = F.normalize(embed, dim=1)  # (N, D, L)
         sums = torch.einsum('nsl,ndl->nsd', sets.to(units.dtype), units)
         sum_high, sum_low = sums.chunk(2, dim=1)  # (N, K + 1, D)
         is_high = sets[:, : len(present[0])].to(units.dtype)
-        # a vector of zeros stays one, so the diagonal is not the number of patches
+        # not simply the number of patches: a zero vector stays zero when normalised
         diagonal = torch.einsum('ncl,ndl->nc', is_high, units.square())
         alike = sum_high.square().sum(dim=2) - diagonal
         across = torch.einsum('ncd,ncd->nc', sum_high, sum_low)
@@ -102,15 +101,15 @@ def patch_contrastive_loss(
 class PatchContrastiveLoss(WeightedLoss):
     """Registered :func:`patch_contrastive_loss`.
 
-    Args:
-        loss_weight: Factor on the loss.
-        high: Patches whose score of a class is above this are pulled together.
-        low: Patches whose score is below this are pushed away from them.
-        with_background: Whether the background counts as a class.
-        repel_weight: Factor on the pushing away; 0 leaves the attraction alone.
-
     Raises:
         ValueError: not ``0 <= low <= high <= 1``, or ``repel_weight`` is negative.
+
+    Example:
+        >>> embed = torch.tensor([[1., 1., 0.], [0., 0., 1.]]).view(1, 2, 1, 3)
+        >>> dog = torch.tensor([.9, .9, .1])
+        >>> scores = torch.stack([1 - dog, dog]).view(1, 2, 1, 3)
+        >>> PatchContrastiveLoss(repel_weight=0.)(embed, scores, torch.ones(1, 1))
+        tensor(0.)
     """
 
     function = staticmethod(patch_contrastive_loss)
@@ -126,13 +125,13 @@ class PatchContrastiveLoss(WeightedLoss):
     ) -> None:
         if not 0 <= low <= high <= 1:
             raise ValueError(
-                'PatchContrastiveLoss: low and high are scores with 0 <= low <= high <= 1, got '
+                'PatchContrastiveLoss: low and high must satisfy 0 <= low <= high <= 1, got '
                 f'low={low} and high={high}.'
             )
         if not repel_weight >= 0:
             raise ValueError(
                 f'PatchContrastiveLoss: repel_weight must not be negative, got {repel_weight}; 0 '
-                'leaves the attraction alone.'
+                'disables the repulsion.'
             )
         super().__init__(
             loss_weight,

@@ -1,4 +1,4 @@
-"""Equivariance loss of ViT-PCM: a patch of one view against the same place of the other."""
+"""Equivariance loss of ViT-PCM between corresponding patches of two views."""
 
 from __future__ import annotations
 
@@ -15,23 +15,20 @@ EPS = 1e-7
 def patch_equivariance_loss(
     scores: Tensor, shares: Tensor, classes: Tensor, valid: Tensor | None = None
 ) -> Tensor:
-    """Cross entropy of patch probabilities with the shares of classes that another view gives.
+    """Return the cross entropy of patch probabilities with the class shares of another view.
 
     Source: Rossetti et al. (ViT-PCM), ECCV 2022, Sec. 5, https://arxiv.org/abs/2210.17400, and its
-    published code, which cuts probabilities at 1e-7.
-
-    Args:
-        valid: Patches of the images; others are left out. All by default.
+    published code, which clips probabilities at 1e-7.
 
     Shapes:
         scores: ``(N, K + 1, h, w)`` probabilities, background first.
-        shares: ``(N, 1 + S, h, w)`` of :func:`.tagged_patch_scores`, no gradient.
+        shares: ``(N, 1 + S, h, w)`` of :func:`.tagged_patch_scores`; detached.
         classes: ``(N, S)`` int64 of :func:`~mmwsss.ops.pad_tags`.
-        valid: ``(N, 1, h, w)``, 0 or 1.
-        returns: scalar, the mean over patches; 0 where there is none.
+        valid: ``(N, 1, h, w)``, 1 for patches of the image, 0 for padding; 1 by default.
+        returns: scalar, the mean over patches; 0 if there are none.
 
     Raises:
-        ValueError: the shapes do not fit each other.
+        ValueError: the shapes do not match.
 
     Example:
         >>> scores = torch.tensor([.5, .25, .25]).view(1, 3, 1, 1)
@@ -47,7 +44,7 @@ def patch_equivariance_loss(
             f'{tuple(shares.shape)} and {tuple(classes.shape)}.'
         )
     images = torch.arange(len(scores), device=scores.device)
-    # where there is no class the share is 0
+    # an empty slot (-1) reads the background, but its share is 0
     found = scores[images[:, None], F.pad(classes + 1, (1, 0))]  # (N, 1 + S, h, w)
     found = found.to(torch.promote_types(found.dtype, torch.float32)).clamp(EPS, 1 - EPS)
     entropy = -(shares.detach() * found.log()).sum(dim=1, keepdim=True)  # (N, 1, h, w)
@@ -61,8 +58,11 @@ def patch_equivariance_loss(
 class PatchEquivarianceLoss(WeightedLoss):
     """Registered :func:`patch_equivariance_loss`.
 
-    Args:
-        loss_weight: Factor on the loss.
+    Example:
+        >>> scores = torch.full((1, 2, 1, 1), .5)
+        >>> shares = torch.tensor([0., 1.]).view(1, 2, 1, 1)
+        >>> PatchEquivarianceLoss(2.0)(scores, shares, torch.tensor([[0]]))  # 2 log 2
+        tensor(1.3863)
     """
 
     function = staticmethod(patch_equivariance_loss)

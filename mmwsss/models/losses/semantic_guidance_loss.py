@@ -1,4 +1,4 @@
-"""Losses by which a class-aware auto-encoder guides a segmentation network."""
+"""Losses with which a class-aware auto-encoder guides a segmentation network (SemFormer)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .weighted_loss import WeightedLoss
 
 
 def masked_mean(values: Tensor, chosen: Tensor) -> Tensor:
-    """Return the mean of the chosen values, 0 where none is; nothing waits for their number.
+    """Return the mean of the chosen values without synchronising with the GPU.
 
     Shapes:
         values: any, float.
-        chosen: broadcast to ``values``, 0 or 1.
-        returns: scalar.
+        chosen: broadcastable to ``values``, 0 or 1.
+        returns: scalar; 0 if nothing is chosen.
 
     Example:
         >>> masked_mean(torch.tensor([[1., 4.], [2., 9.]]), torch.tensor([[1, 0], [1, 0]])).item()
@@ -26,26 +26,26 @@ def masked_mean(values: Tensor, chosen: Tensor) -> Tensor:
 
 
 def image_mean(values: Tensor, chosen: Tensor, image: Tensor) -> Tensor:
-    """Return the mean over images of the mean of the chosen values of each.
+    """Average the chosen values of each image, then average over images.
 
-    An image of which nothing is chosen counts as 0; nothing waits for their number.
+    An image without chosen values counts as 0. Does not synchronise with the GPU.
 
     Shapes:
         values: ``(M, C)`` float.
         chosen: ``(M, C)``, 0 or 1.
-        image: ``(M,)`` int64, the image of each row; every image from 0 on has a row.
+        image: ``(M,)`` int64, index of the image of each row; every image has a row.
         returns: scalar.
 
     Example:
         >>> values, image = torch.tensor([[1.], [3.], [6.]]), torch.tensor([0, 0, 1])
-        >>> image_mean(values, torch.ones(3, 1), image).item()  # of 2 and 6
+        >>> image_mean(values, torch.ones(3, 1), image).item()  # (2 + 6) / 2
         4.0
     """
     chosen = chosen.to(values.dtype)
     rows = torch.stack(
         [(values * chosen).sum(dim=1), chosen.sum(dim=1), chosen.new_ones(len(image))]
     )
-    # as many images as rows at most
+    # len(rows) bounds the number of images, which is unknown without a synchronisation
     total, number, occurs = torch.zeros_like(rows).index_add(1, image, rows)
     return (total / number.clamp(min=1)).sum() / (occurs > 0).sum().clamp(min=1)
 
@@ -58,9 +58,14 @@ def pull_push_losses(
     Shapes:
         similarity: ``(M, C)`` float, cosines.
         pull, push: ``(M, C)``, 0 or 1.
-        image: ``(M,)`` int64, see :func:`image_mean`; without it, the mean is that of all rows.
-        returns: ``1 - mean`` over ``pull`` and ``1 + mean`` over ``push``, scalars; 0 for a set
-            that is empty.
+        image: ``(M,)`` int64, see :func:`image_mean`; by default the mean is over all rows.
+        returns: ``1 - mean`` over ``pull`` and ``1 + mean`` over ``push``, scalars; 0 for an
+            empty set.
+
+    Example:
+        >>> one = torch.tensor([[1, 0]])
+        >>> [x.item() for x in pull_push_losses(torch.tensor([[0.5, 0.25]]), one, 1 - one)]
+        [0.5, 1.25]
     """
     if image is None:
         return masked_mean(1 - similarity, pull), masked_mean(1 + similarity, push)
@@ -70,15 +75,15 @@ def pull_push_losses(
 def pull_push_loss(
     similarity: Tensor, pull: Tensor, push: Tensor, image: Tensor | None = None
 ) -> Tensor:
-    """Pull cosines of one set to 1 and push those of another to -1.
+    """Pull the similarities of one set to 1 and push those of another to -1.
 
-    With the similarities of image parts with the classes, one row a part, this is the
-    class-foreground loss of SemFormer where a part shows what the map of a class holds: the class
-    pulls and the others that are present push. Where a part shows what that map leaves, it is the
-    class-background loss, and the sets change places.
+    In SemFormer each row holds the similarities of one image region with all classes. For the
+    class-foreground loss the region is the foreground of a class: ``pull`` selects that class and
+    ``push`` the other present classes. For the class-background loss the region is the rest of
+    the image, and the two sets are swapped.
 
-    The published code takes the means over the batch and half of their sum; the paper those of
-    each image, which ``image`` asks for, and their whole sum.
+    Without ``image``, the loss is half the sum of the two means over the batch, as in the
+    published code. With ``image``, the means are taken per image and not halved, as in the paper.
 
     Source: Chen et al., 2022, Eqs. 7 and 8, https://arxiv.org/abs/2210.14618, and its published
     code.
@@ -87,7 +92,7 @@ def pull_push_loss(
         similarity: ``(M, C)`` float, cosines.
         pull, push: ``(M, C)``, 0 or 1.
         image: ``(M,)`` int64, see :func:`image_mean`.
-        returns: scalar in [0, 2], with ``image`` in [0, 4]; an empty set gives 0.
+        returns: scalar in [0, 2], with ``image`` in [0, 4]; an empty set contributes 0.
 
     Example:
         >>> similarity = torch.tensor([[0.5, 0.25]])
@@ -102,19 +107,19 @@ def pull_push_loss(
 
 
 def activation_suppression_loss(masks: Tensor, *, with_background: bool = False) -> Tensor:
-    """Keep foreground small and background large.
+    """Keep the foreground small and the background large.
 
-    The mean of the foreground masks plus one minus the mean of the background mask, over all
-    classes and pixels: what is padding, where masks are 0, counts as well.
+    The loss is the mean of the foreground masks plus 1 minus the mean of the background mask,
+    over all pixels including padding, where masks are 0.
 
     Source: Chen et al., 2022, Eq. 9, https://arxiv.org/abs/2210.14618, and its published code.
 
     Args:
-        with_background: Keep the background small, too, as Eq. 9 has it: the mean of all masks.
+        with_background: Return the mean of all masks, background included, as in Eq. 9.
 
     Shapes:
         masks: ``(N, K + 1, H, W)`` float in [0, 1], background first.
-        returns: scalar in [0, 2], with the background in [0, 1].
+        returns: scalar in [0, 2]; in [0, 1] with ``with_background``.
 
     Example:
         >>> masks = torch.tensor([0.5, 0.25, 0.75]).view(1, 3, 1, 1)
@@ -129,19 +134,19 @@ def activation_suppression_loss(masks: Tensor, *, with_background: bool = False)
 
 
 def activation_complementation_loss(masks: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
-    r"""Let each class and the strongest other class that is present add up to 1 at every pixel.
+    r"""Make each present class and its strongest competitor sum to 1 at every pixel.
 
-    The mean of :math:`(M_k + \max_{j \ne k} M_j - 1)^2` over images, present classes k and pixels
-    of the image; j runs over the present classes as well. Images with one present class alone are
-    left out.
+    The loss is the mean of :math:`(M_k + \max_{j \ne k} M_j - 1)^2` over images, pixels and
+    present classes k, with j over the present classes as well. Images with a single present class
+    are skipped.
 
     Source: Chen et al., 2022, Eqs. 10 and 11, https://arxiv.org/abs/2210.14618
 
     Shapes:
         masks: ``(N, C, H, W)`` float in [0, 1].
         labels: ``(N, C)``, 0 or 1.
-        valid: ``(N, 1, H, W)``, 0 or 1: where there is image.
-        returns: scalar in [0, 1]; 0 where no image has two present classes.
+        valid: ``(N, 1, H, W)``, 1 for image, 0 for padding.
+        returns: scalar in [0, 1]; 0 if no image has two present classes.
 
     Example:
         >>> masks = torch.tensor([0.5, 0.25, 0.75]).view(1, 3, 1, 1)
@@ -150,7 +155,7 @@ def activation_complementation_loss(masks: Tensor, labels: Tensor, valid: Tensor
         0.0625
     """
     present = (labels > 0)[..., None, None]
-    # masks are not negative: a 0 for an absent class never is the larger one
+    # masks are not negative, so the 0 of an absent class does not change the maxima
     best, place = torch.where(present, masks, 0).topk(2, dim=1)
     classes = torch.arange(masks.shape[1], device=masks.device).view(-1, 1, 1)
     other = torch.where(classes == place[:, :1], best[:, 1:], best[:, :1])
@@ -163,9 +168,13 @@ class PullPushLoss(WeightedLoss):
     """Registered :func:`pull_push_loss`.
 
     Args:
-        loss_weight: Factor on the loss.
-        per_image: Means of each image, not halved, as the paper has them; of the batch, halved,
-            as the published code has them, by default.
+        per_image: Use ``image``, as in the paper; by default ignore it, as in the published code.
+
+    Example:
+        >>> similarity, one = torch.tensor([[0.5, 0.25]]), torch.tensor([[1, 0]])
+        >>> image = torch.tensor([0])
+        >>> PullPushLoss(per_image=True)(similarity, one, 1 - one, image).item()
+        1.75
     """
 
     def __init__(self, loss_weight: float = 1.0, *, per_image: bool = False) -> None:
@@ -182,9 +191,10 @@ class PullPushLoss(WeightedLoss):
 class ActivationSuppressionLoss(WeightedLoss):
     """Registered :func:`activation_suppression_loss`.
 
-    Args:
-        loss_weight: Factor on the loss.
-        with_background: As in :func:`activation_suppression_loss`.
+    Example:
+        >>> masks = torch.tensor([0.5, 0.25, 0.75]).view(1, 3, 1, 1)
+        >>> ActivationSuppressionLoss(0.5)(masks).item()
+        0.5
     """
 
     function = staticmethod(activation_suppression_loss)
@@ -197,8 +207,10 @@ class ActivationSuppressionLoss(WeightedLoss):
 class ActivationComplementationLoss(WeightedLoss):
     """Registered :func:`activation_complementation_loss`.
 
-    Args:
-        loss_weight: Factor on the loss.
+    Example:
+        >>> masks, ones = torch.tensor([0.5, 0.25]).view(1, 2, 1, 1), torch.ones(1, 1, 1, 1)
+        >>> ActivationComplementationLoss(2.0)(masks, torch.tensor([[1, 1]]), ones).item()
+        0.125
     """
 
     function = staticmethod(activation_complementation_loss)

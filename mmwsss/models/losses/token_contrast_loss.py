@@ -96,10 +96,12 @@ def class_token_contrast_loss(
 
 @MODELS.register_module()
 class PatchTokenContrastLoss(WeightedLoss):
-    """Registered :func:`patch_token_contrast_loss`.
+    """Registered :func:`patch_token_contrast_loss`; ToCo uses ``loss_weight=0.2``.
 
-    Args:
-        loss_weight: Factor on the loss; ToCo has 0.2.
+    Example:
+        >>> feats = torch.eye(2).view(1, 2, 1, 2)
+        >>> PatchTokenContrastLoss(0.2)(feats, torch.zeros(1, 2, 2))  # 0.2 * (2 / 5 + 1) / 2
+        tensor(0.1400)
     """
 
     function = staticmethod(patch_token_contrast_loss)
@@ -107,14 +109,18 @@ class PatchTokenContrastLoss(WeightedLoss):
 
 @MODELS.register_module()
 class ClassTokenContrastLoss(WeightedLoss):
-    """Registered :func:`class_token_contrast_loss`.
+    """Registered :func:`class_token_contrast_loss`; ToCo uses ``loss_weight=0.5``.
 
     Args:
-        loss_weight: Factor on the loss; ToCo has 0.5.
         temperature: Divides the products of outputs; published is 0.5 on VOC, 1 on COCO.
 
     Raises:
         ValueError: the temperature is not positive.
+
+    Example:
+        >>> student, views = torch.tensor([1., 0.]).view(2, 1, 1), torch.tensor([[True, False]])
+        >>> ClassTokenContrastLoss(0.5, temperature=1.0)(student, torch.ones(1, 1, 1), views)
+        tensor(0.5032)
     """
 
     function = staticmethod(class_token_contrast_loss)

@@ -1,4 +1,4 @@
-"""Recurrent neck that lets every patch see its row and its column."""
+"""Recurrent neck that gives every patch the context of its row and its column."""
 
 from __future__ import annotations
 
@@ -14,19 +14,17 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class HVBiLSTM(BaseModule):
-    """One bidirectional LSTM along the rows of the patch grid, another along its columns.
+    """Two bidirectional LSTMs, one along the rows of the patch grid and one along its columns.
 
     Source: Rossetti et al. (ViT-PCM), ECCV 2022, https://arxiv.org/abs/2210.17400, and Wu et
     al. (APC), 2024, https://arxiv.org/abs/2407.10649
 
     Args:
-        in_channels: Channels of the features.
-        hidden_channels: Of each of the four directions; a quarter of what comes out.
-        in_index: Which of the features to use.
-        dropout: Probability of an activation to be dropped before the LSTMs.
-        sequence_dropout: Probability of a channel to be dropped along a whole row, and along a
-            whole column, before the LSTM of each; ViT-PCM's published code has 0.2.
-        init_cfg: Initialisation; PyTorch's own of LSTMs by default.
+        hidden_channels: Channels of each of the four directions, a quarter of the output channels.
+        in_index: Index of the feature map to use.
+        dropout: Dropout probability of an activation before the LSTMs.
+        sequence_dropout: Dropout probability of a channel along a whole row or column before its
+            LSTM; the published code of ViT-PCM uses 0.2.
 
     Raises:
         ValueError: ``in_channels`` or ``hidden_channels`` is not positive.
@@ -56,22 +54,22 @@ class HVBiLSTM(BaseModule):
         self.vertical = nn.LSTM(in_channels, hidden_channels, **common)
 
     def _without_channels(self, sequences: Tensor) -> Tensor:
-        """Drop channels of whole sequences ``(M, L, C)``."""
+        """Apply dropout to channels of whole sequences ``(M, L, C)``."""
         if not (self.training and self.sequence_dropout):
             return sequences
         return F.dropout1d(sequences.transpose(1, 2), self.sequence_dropout).transpose(1, 2)
 
     def context(self, x: Tensor) -> Tensor:
-        """Run along the rows and the columns of one feature map.
+        """Run the LSTMs along the rows and the columns of a feature map.
 
         Shapes:
             x: ``(N, in_channels, h, w)``.
-            returns: ``(N, 4 * hidden_channels, h, w)``: to the right, to the left, down, up.
+            returns: ``(N, 4 * hidden_channels, h, w)``: rightward, leftward, down, up.
         """
         x = self.dropout(x).permute(0, 2, 3, 1)  # (N, h, w, C)
         num, height, width, _ = x.shape
         on_cpu = x.device.type == 'cpu'
-        # most CPUs have no LSTM in half precision
+        # most CPUs do not support LSTMs in half precision
         with torch.autocast('cpu', enabled=False) if on_cpu else nullcontext():
             x = x.float() if on_cpu else x
             along = self._without_channels(x.flatten(0, 1))
@@ -81,10 +79,10 @@ class HVBiLSTM(BaseModule):
         return torch.cat([rows, columns.transpose(1, 2)], dim=3).permute(0, 3, 1, 2)
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the features as they are, for a decoder, and :meth:`context` behind them.
+        """Return the unchanged features, for a decoder, followed by their :meth:`context`.
 
         Shapes:
-            feats: backbone outputs; the chosen one ``(N, in_channels, h, w)``.
+            feats: backbone outputs; ``(N, in_channels, h, w)`` at ``in_index``.
             returns: the same and ``(N, 4 * hidden_channels, h, w)``.
         """
         return *feats, self.context(feats[self.in_index])

@@ -1,4 +1,4 @@
-"""Random walk of maps at the size of the image: to the grid of the affinities and back."""
+"""Random walk for maps at image size: resize to the grid of the affinities, walk, resize back."""
 
 from __future__ import annotations
 
@@ -12,35 +12,39 @@ from torch import Tensor
 from mmwsss.models.refiners.random_walk import RandomWalk
 from mmwsss.ops import background_score
 
-# what the networks of either kind put into their predictions
+# fields of the predictions of AffinityNet and IRN
 GUIDE_KEYS = dict(features='affinity_features', boundary='edge')
 EPS = 1e-10
 
 
 @MODELS.register_module()
 class CAMWalk(RandomWalk):
-    """Random walk of normalised maps at the size of the image.
+    """Random walk for normalised maps at image size.
 
-    With ``bg_alpha`` (AffinityNet) a background ``(1 - max)^alpha``, with ``bg_score`` (MCTformer)
-    a constant one, walks with the maps, all averaged over the pixels of a cell. The result is each
-    map divided by the sum of the largest map and the background of its pixel: a class beats the
-    walked background where it exceeds 0.5, and ``1 - max``, a background score of
-    ``dict(alpha=1)``, *is* the walked background. Without (IRN) the maps walk alone, resized to the
-    grid, and are divided by their one largest value.
+    With ``bg_alpha`` (AffinityNet), a background map ``(1 - max)^alpha`` is added, with
+    ``bg_score`` (MCTformer) a constant one; all maps are averaged over the pixels of each cell.
+    After the walk, each map is divided by the sum of the largest map and the background of its
+    pixel. A class thus beats the background where it exceeds 0.5, and the background score
+    ``dict(alpha=1)``, i.e. ``1 - max``, is the walked background. Without either (IRN), the maps
+    are resized to the grid, walk alone and are divided by their overall maximum.
 
     Source: Ahn and Kwak, CVPR 2018, https://arxiv.org/abs/1803.10464; Ahn et al., CVPR 2019,
-    https://arxiv.org/abs/1904.05044; what each does with the walk's result is in its code.
+    https://arxiv.org/abs/1904.05044; the normalisation is that of the published code.
 
     Args:
-        stride: Pixels that a cell of the guide is wide.
-        bg_alpha: Exponent of the background score; without it and ``bg_score`` the maps walk
-            without background.
-        bg_score: Background score of every pixel.
+        stride: Width of a cell of the guide in pixels.
+        bg_alpha: Exponent of the background score.
+        bg_score: Constant background score.
         **kwargs: Arguments of :class:`RandomWalk`.
 
     Raises:
-        ValueError: ``stride``, ``bg_alpha`` or ``bg_score`` is not positive, or both of the latter
-            are given.
+        ValueError: ``stride``, ``bg_alpha`` or ``bg_score`` is not positive, or both scores are
+            given.
+
+    Example:
+        >>> walk = CAMWalk(stride=4, bg_alpha=2.0, beta=8, num_steps=2)
+        >>> walk(None, torch.ones(1, 2, 8, 10), torch.zeros(1, 5, 2, 3))[0, :, 0, 0]
+        tensor([1., 1.])
     """
 
     def __init__(
@@ -75,10 +79,10 @@ class CAMWalk(RandomWalk):
         """Refine the maps of a batch of images.
 
         Shapes:
-            images: not used, as the guide was made from them.
+            images: ignored.
             cams: ``(N, n, H, W)`` float, normalised; negative values count as 0.
-            guide: ``(N, D, h, w)`` features or ``(N, 1, h, w)`` boundary probabilities, of the
-                images or of the images padded at the right and the bottom.
+            guide: ``(N, D, h, w)`` features or ``(N, 1, h, w)`` boundary probabilities of the
+                images, which may be padded at the right and the bottom.
             returns: ``(N, n, H, W)`` float32 in [0, 1].
 
         Raises:
@@ -92,7 +96,7 @@ class CAMWalk(RandomWalk):
                 f'not cover maps of {tuple(cams.shape[2:])} pixels: give that of the same image.'
             )
         cams = cams.float().clamp(0, 1)
-        if not cams.shape[1]:  # no class, nothing to walk
+        if not cams.shape[1]:
             return cams
         if self.bg_alpha is None and self.bg_score is None:
             cells = F.interpolate(cams, guide.shape[2:], mode='bilinear')
@@ -107,7 +111,7 @@ class CAMWalk(RandomWalk):
         return walked / (walked.amax(dim=1, keepdim=True) + background).clamp(min=EPS)
 
     def _to_image(self, cells: Tensor, cams: Tensor) -> Tensor:
-        """Bring walked maps from the grid to the pixels of the image."""
+        """Resize walked maps from the grid to the pixels of the image."""
         maps = F.interpolate(cells, scale_factor=self.stride, mode='bilinear')
-        # a walk in steps of Chebyshev polynomials may end a rounding error below 0
+        # the Chebyshev expansion of the walk may give values slightly below 0
         return maps[..., : cams.shape[2], : cams.shape[3]].clamp(min=0)

@@ -1,4 +1,4 @@
-"""Dense CRF: class probabilities pulled to the edges of the image."""
+"""Dense CRF: aligns class probabilities with the edges of the image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BILATERAL = MappingProxyType(dict(sxy=80, srgb=13, weight=10))
 
 
 def _check_term(name: str, term: Mapping | None, keys: set[str]) -> dict | None:
-    """Return a copy of the settings of a pairwise term if they are complete and positive."""
+    """Check and copy the settings of a pairwise term."""
     if term is None:
         return None
     if set(term) != keys or not all(0 < value < math.inf for value in term.values()):
@@ -35,7 +35,7 @@ def _check_term(name: str, term: Mapping | None, keys: set[str]) -> dict | None:
 
 
 def _check_sizes(images: Tensor, probs: Tensor) -> None:
-    """Refuse probabilities that are not those of the images."""
+    """Check that the probabilities have the batch size and the size of the images."""
     if images.shape[:1] + images.shape[2:] != probs.shape[:1] + probs.shape[2:]:
         raise ValueError(
             'DenseCRF: images (N, 3, H, W) and probs (N, C, H, W) must have the same N, H and '
@@ -47,25 +47,25 @@ def _check_sizes(images: Tensor, probs: Tensor) -> None:
 class DenseCRF(nn.Module):
     """Fully connected conditional random field (CRF) on the pixels of an image.
 
-    A pixel is drawn to the class of pixels nearby (Gaussian term) and of pixels that are near
-    and alike in colour (bilateral term). Potts compatibility, symmetrically normalised
-    kernels, mean field inference: the numbers are those of the package ``pydensecrf``. No
-    parameters, no gradient.
+    Each pixel is attracted to the class of nearby pixels (Gaussian term) and of nearby pixels of
+    similar colour (bilateral term). With Potts compatibility, symmetrically normalised kernels
+    and mean field inference, the results match the package ``pydensecrf``. Has no parameters and
+    no gradient.
 
     Source: Kraehenbuehl and Koltun, NeurIPS 2011, https://arxiv.org/abs/1210.5644
 
     Args:
-        num_iters: Updates of the mean field.
-        gaussian: Standard deviation ``sxy`` in pixels and ``weight`` of the term of
-            positions; None leaves it out.
-        bilateral: Standard deviations ``sxy`` in pixels and ``srgb`` in colour steps of
-            [0, 255] and ``weight`` of the term of positions and colours; None leaves it out.
-        backend: ``'torch'``, which needs nothing else and runs where the images are, or
-            ``'pydensecrf'``, that package, on the CPU.
+        num_iters: Number of mean field updates.
+        gaussian: Position term: standard deviation ``sxy`` in pixels, and ``weight``. None
+            disables it.
+        bilateral: Position and colour term: standard deviations ``sxy`` in pixels and ``srgb`` in
+            colour steps of [0, 255], and ``weight``. None disables it.
+        backend: ``'torch'`` runs on the device of the images; ``'pydensecrf'`` runs that package
+            on the CPU.
 
     Raises:
-        ValueError: a setting is not as described, or both terms are left out.
-        ImportError: the package was chosen and is not installed.
+        ValueError: a setting is invalid, or both terms are None.
+        ImportError: ``backend='pydensecrf'`` and the package is not installed.
 
     Example:
         >>> images = torch.zeros(1, 3, 4, 6, dtype=torch.uint8)
@@ -94,7 +94,7 @@ class DenseCRF(nn.Module):
         if backend == 'pydensecrf' and importlib.util.find_spec('pydensecrf') is None:
             raise ImportError(
                 "DenseCRF: backend='pydensecrf' needs that package; install it with `pip "
-                "install pydensecrf2` or take backend='torch'."
+                "install pydensecrf2` or use backend='torch'."
             )
         self.num_iters = num_iters
         self.gaussian = _check_term('gaussian', gaussian, {'sxy', 'weight'})
@@ -102,12 +102,12 @@ class DenseCRF(nn.Module):
         self.backend = backend
 
     def kernels(self, images: Tensor) -> Kernels | Tensor:
-        """Return what depends on the images alone, for any number of :meth:`refine`.
+        """Precompute what depends on the images only, for any number of calls of :meth:`refine`.
 
         Shapes:
             images: ``(N, 3, H, W)`` uint8 RGB.
-            returns: a filter and its weight for each term; the images with ``'pydensecrf'``,
-                which keeps nothing.
+            returns: a filter and its weight for each term; the images themselves with
+                ``'pydensecrf'``, which cannot be reused.
 
         Raises:
             ValueError: the images are not uint8 with three channels.
@@ -136,12 +136,12 @@ class DenseCRF(nn.Module):
 
         Shapes:
             kernels: result of :meth:`kernels`.
-            probs: ``(N, C, H, W)`` float, at the size of the images; they are clipped to
-                [1e-5, 1] and need not sum to 1.
+            probs: ``(N, C, H, W)`` float, at the size of the images; clipped to [1e-5, 1], need
+                not sum to 1.
             returns: ``(N, C, H, W)`` float32, sums to 1 over C.
 
         Raises:
-            ValueError: number or size of the images is another.
+            ValueError: batch size or image size do not match.
         """
         if isinstance(kernels, Tensor):
             _check_sizes(kernels, probs)
@@ -158,7 +158,7 @@ class DenseCRF(nn.Module):
             returns: ``(N, C, H, W)`` float32, sums to 1 over C.
 
         Raises:
-            ValueError: the two differ in number or size, or the images are not uint8.
+            ValueError: batch size or image size do not match, or the images are not uint8.
         """
         _check_sizes(images, probs)
         return self.refine(self.kernels(images), probs)
@@ -166,22 +166,22 @@ class DenseCRF(nn.Module):
     def from_labels(
         self, images: Tensor, labels: Tensor, num_labels: int, *, gt_prob: float = 0.7
     ) -> Tensor:
-        """Refine label maps, by way of :func:`mmwsss.ops.label_probs`.
+        """Refine label maps, converted to probabilities by :func:`mmwsss.ops.label_probs`.
 
         Args:
             num_labels: Number of labels C, at least 2.
-            gt_prob: Trust in the labels, above 1 / C.
+            gt_prob: Confidence in the labels, above 1 / C.
 
         Shapes:
             images: ``(N, 3, H, W)`` uint8 RGB.
-            labels: ``(N, H, W)`` integer; what is not 0 to C - 1 has no say.
+            labels: ``(N, H, W)`` integer; values outside 0 to C - 1 are ignored.
             returns: ``(N, C, H, W)`` float32, sums to 1 over C.
         """
         return self(images, label_probs(labels, num_labels, gt_prob=gt_prob))
 
     @torch.no_grad()
     def _refine_by_package(self, images: Tensor, probs: Tensor) -> Tensor:
-        """Do what :meth:`refine` does, image by image, which is all that the package can."""
+        """Run :meth:`refine` with ``pydensecrf``, which handles one image at a time."""
         densecrf = importlib.import_module('pydensecrf.densecrf')
         size = probs.shape[2:]
         energies = probs.float().clamp(MIN_PROB, 1).log().neg().flatten(2).cpu()
@@ -194,6 +194,6 @@ class DenseCRF(nn.Module):
             if self.bilateral:
                 sxy, srgb, weight = (self.bilateral[key] for key in ('sxy', 'srgb', 'weight'))
                 crf.addPairwiseBilateral(sxy, srgb, image.contiguous().numpy(), compat=weight)
-            result = np.array(crf.inference(self.num_iters))  # a matrix of its own kind
+            result = np.array(crf.inference(self.num_iters))  # returns a matrix type of its own
             out.append(torch.from_numpy(result).view(-1, *size))
         return torch.stack(out).to(probs.device)

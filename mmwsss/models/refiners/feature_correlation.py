@@ -1,4 +1,4 @@
-"""Pixel correlation by features that are there anyway."""
+"""Pixel correlation with the features of the backbone."""
 
 from __future__ import annotations
 
@@ -15,21 +15,25 @@ from .pixel_correlation import average_similar, unit_keys
 
 @MODELS.register_module()
 class FeatureCorrelation(BaseModule):
-    """Pixel correlation by the backbone's own features: PCM with nothing to train.
+    """Pixel correlation with the features of the backbone: a PCM without parameters.
 
-    Each pixel's vector joins its features of several depths, each of unit length. What the
-    whole image shares is subtracted, so that pixels which differ from it in opposite ways are
-    not alike. Maps are averaged over the pixels whose vectors are similar. The gradient reaches
-    the maps alone.
+    The vector of a pixel concatenates its unit-length features of several depths. The mean over
+    the image is subtracted, so pixels that deviate from it in opposite directions are not
+    similar. Maps are averaged over pixels with similar vectors. Only the maps get a gradient.
 
-    It differs from :class:`PixelCorrelation` (Wang et al., CVPR 2020, Sec. 3.4,
-    https://arxiv.org/abs/2004.04581) in that features are neither embedded nor joined with the
-    image, and are centred.
+    Unlike :class:`PixelCorrelation` (Wang et al., CVPR 2020, Sec. 3.4,
+    https://arxiv.org/abs/2004.04581), features are centred and neither embedded nor concatenated
+    with the image.
 
     Args:
-        in_indices: Which of the features that ``forward`` gets are used.
-        max_elements: Most affinities held at one time, over the batch; see
-            :func:`mmwsss.ops.pixel_correlation`.
+        in_indices: Indices of the features to use.
+        max_elements: Limit on memory, see :func:`mmwsss.ops.pixel_correlation`.
+
+    Example:
+        >>> feats = [torch.tensor([[[[1., 1., 0.]], [[0., 0., 1.]]]])]  # two pixels are equal
+        >>> cams = torch.tensor([1., 0., .2]).view(1, 1, 1, 3)
+        >>> FeatureCorrelation([0])(None, cams, feats).round(decimals=2)
+        tensor([[[[0.5000, 0.5000, 0.2000]]]])
     """
 
     def __init__(self, in_indices: Sequence[int] = (0, 1, 2), *, max_elements: int = 2**27) -> None:
@@ -53,14 +57,14 @@ class FeatureCorrelation(BaseModule):
                 x = F.interpolate(x, tuple(size), mode='bilinear', align_corners=False)
             parts.append(unit_keys(x.flatten(2)))
         keys = torch.cat(parts, dim=1)
-        # a single pixel is the whole image: without its mean nothing would be left
+        # a single pixel would become 0
         return unit_keys(keys - keys.mean(dim=2, keepdim=True) if keys.shape[2] > 1 else keys)
 
     def forward(self, images: Tensor, cams: Tensor, feats: Sequence[Tensor]) -> Tensor:
         """Refine maps.
 
         Shapes:
-            images: ``(N, 3, H, W)``; not used.
+            images: ignored.
             cams: ``(N, C, h, w)`` float, not negative.
             feats: feature maps of the image, any strides.
             returns: ``(N, C, h, w)`` float32.

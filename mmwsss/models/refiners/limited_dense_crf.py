@@ -1,4 +1,4 @@
-"""Dense CRF whose cost does not grow with the photographs."""
+"""Dense CRF with a limit on the image size."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .dense_crf import DenseCRF
 
 @MODELS.register_module()
 class LimitedDenseCRF(DenseCRF):
-    """Dense CRF that refines larger images at a limited size.
+    """Dense CRF that refines large images at reduced size.
 
-    The distances of :class:`DenseCRF` are in pixels: those that suit photographs of 500 pixels
-    say little about 4,000, which would take 64 times as long, besides. So image and
-    probabilities are made smaller where they exceed the limit, and the result is enlarged.
+    The standard deviations of :class:`DenseCRF` are in pixels. Values tuned for images of 500
+    pixels do not suit images of 4,000, which also take 64 times as long. Larger images and their
+    probabilities are therefore downscaled to the limit and the result is upscaled.
 
     Args:
-        max_size: Largest length of the longer side in pixels.
+        max_size: Limit for the longer side in pixels.
         **kwargs: Arguments of :class:`DenseCRF`.
 
     Raises:
@@ -50,7 +50,7 @@ class LimitedDenseCRF(DenseCRF):
             returns: ``(N, C, H, W)`` float32, sums to 1 over C.
 
         Raises:
-            ValueError: the two differ in number or size, or the images are not uint8.
+            ValueError: batch size or image size do not match, or the images are not uint8.
         """
         full = tuple(images.shape[2:])
         size = limited_size(full, self.max_size)

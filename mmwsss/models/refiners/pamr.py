@@ -1,4 +1,4 @@
-"""Pixel-adaptive mask refinement, which PAR was made of."""
+"""Pixel-adaptive mask refinement, the predecessor of PAR."""
 
 from __future__ import annotations
 
@@ -14,20 +14,24 @@ from .par import PAR
 
 @MODELS.register_module()
 class PAMR(PAR):
-    """Pixel-adaptive mask refinement (PAMR): no parameters, no gradient.
-
-    Called as :class:`PAR` is; the weights of the neighbours are others.
+    """Pixel-adaptive mask refinement (PAMR): :class:`PAR` with different weights of the neighbours.
 
     Source: Araslanov and Roth, CVPR 2020, https://arxiv.org/abs/2005.08104
 
     Args:
-        num_iters: How often every map is averaged over its neighbours.
-        dilations: Distances in pixels at which the 8 neighbours are taken.
-        softness: Of the kernel, in standard deviations.
+        dilations: Distances of the 8 neighbours in pixels.
+        softness: Softness of the kernel, in standard deviations.
 
     Raises:
-        ValueError: ``num_iters`` or ``softness`` is not positive, or ``dilations`` are none or
+        ValueError: ``num_iters`` or ``softness`` is not positive, or ``dilations`` are empty or
             not positive.
+
+    Example:
+        >>> import torch
+        >>> images = torch.tensor([0, 0, 200, 200]).expand(1, 3, 1, 4)
+        >>> cams = torch.tensor([0., 1., 0., 0.]).view(1, 1, 1, 4)
+        >>> PAMR(num_iters=2, dilations=[1])(images, cams).round(decimals=2)
+        tensor([[[[0.3800, 0.3900, 0.0000, 0.0000]]]])
     """
 
     def __init__(
@@ -43,10 +47,5 @@ class PAMR(PAR):
         self.softness = softness
 
     def weights(self, images: Tensor) -> Tensor:
-        """Return what depends on the images alone, for :meth:`refine`.
-
-        Shapes:
-            images: ``(N, 3, H, W)`` float RGB.
-            returns: ``(N, 8 * len(dilations), H, W)`` float32.
-        """
+        """Precompute what depends on the images only; shapes as in :meth:`PAR.weights`."""
         return pixel_adaptive_mask_weights(images, self.dilations, softness=self.softness)

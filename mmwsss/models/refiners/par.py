@@ -1,4 +1,4 @@
-"""Pixel-adaptive refinement: maps made to follow the colours of the image."""
+"""Pixel-adaptive refinement: aligns maps with the colours of the image."""
 
 from __future__ import annotations
 
@@ -15,20 +15,28 @@ Sizes = Sequence[Sequence[int]]
 
 @MODELS.register_module()
 class PAR(nn.Module):
-    """Pixel-adaptive refinement (PAR) of AFA: no parameters, no gradient.
+    """Pixel-adaptive refinement (PAR) of AFA; has no parameters and no gradient.
 
     Source: Ru et al., CVPR 2022, Sec. 3.4, https://arxiv.org/abs/2203.02664
 
     Args:
-        num_iters: How often every map is averaged over its neighbours; 10 on VOC, 15 on COCO.
-        dilations: Distances in pixels at which the 8 neighbours are taken.
-        w1: Softness of the colour kernel, in standard deviations; None leaves the kernel out.
+        num_iters: How often every map is averaged over its neighbours; AFA uses 10 on VOC and 15
+            on COCO.
+        dilations: Distances of the 8 neighbours in pixels.
+        w1: Softness of the colour kernel, in standard deviations; None disables the kernel.
         w2: Softness of the position kernel, in standard deviations.
-        w3: Weight of the position kernel; 0 leaves it out.
+        w3: Weight of the position kernel; 0 disables it.
 
     Raises:
-        ValueError: ``num_iters`` is not positive, ``dilations`` are none or not positive, or a
-            kernel's setting is out of range.
+        ValueError: ``num_iters`` is not positive, ``dilations`` are empty or not positive, or a
+            setting of a kernel is out of range.
+
+    Example:
+        >>> import torch
+        >>> images = torch.tensor([0, 0, 200, 200]).expand(1, 3, 1, 4)
+        >>> cams = torch.tensor([0., 1., 0., 0.]).view(1, 1, 1, 4)
+        >>> PAR(num_iters=2, dilations=[1])(images, cams).round(decimals=2)
+        tensor([[[[0.3900, 0.3900, 0.0000, 0.0000]]]])
     """
 
     def __init__(
@@ -48,32 +56,31 @@ class PAR(nn.Module):
             raise ValueError(f'{name}: dilations must be positive, got {tuple(dilations)}.')
         if (w1 is not None and w1 <= 0) or w2 <= 0 or w3 < 0 or (w1 is None and not w3):
             raise ValueError(
-                'PAR: w1 (or None) and w2 must be positive, w3 positive or 0, and one of the two '
-                f'kernels left, got {w1}, {w2} and {w3}.'
+                'PAR: w1 (or None) and w2 must be positive, w3 must not be negative, and at least '
+                f'one kernel must be enabled, got {w1}, {w2} and {w3}.'
             )
         self.num_iters = num_iters
         self.dilations = tuple(dilations)
         self.w1, self.w2, self.w3 = w1, w2, w3
 
     def weights(self, images: Tensor) -> Tensor:
-        """Return what depends on the images alone, for :meth:`refine`.
+        """Precompute what depends on the images only, for :meth:`refine`.
 
         Shapes:
-            images: ``(N, 3, H, W)`` float RGB in [0, 1].
+            images: ``(N, 3, H, W)`` RGB, uint8 or float on any scale.
             returns: ``(N, 8 * len(dilations), H, W)`` float32.
         """
         return pixel_adaptive_weights(images, self.dilations, w1=self.w1, w2=self.w2, w3=self.w3)
 
     def refine(self, weights: Tensor, cams: Tensor, sizes: Sizes | None = None) -> Tensor:
-        """Refine maps with the weights of their images, resized to them first.
+        """Resize maps to their images and refine them with the weights of :meth:`weights`.
 
         Args:
-            sizes: Of the images in their planes, see
-                :func:`~mmwsss.ops.pixel_adaptive_refine`.
+            sizes: Sizes of padded images, see :func:`~mmwsss.ops.pixel_adaptive_refine`.
 
         Shapes:
-            weights: ``(N, 8 * len(dilations), H, W)`` of :meth:`weights`.
-            cams: ``(N, C, h, w)`` float, commonly scores with the background's.
+            weights: ``(N, 8 * len(dilations), H, W)`` float32.
+            cams: ``(N, C, h, w)`` float, commonly scores of background and classes.
             returns: ``(N, C, H, W)`` float32.
         """
         size = weights.shape[2:]
@@ -87,10 +94,10 @@ class PAR(nn.Module):
         """Refine the maps of a batch of images.
 
         Args:
-            sizes: Of the images in their planes, whose border is repeated there.
+            sizes: Sizes of padded images, whose border must be repeated in the padding.
 
         Shapes:
-            images: ``(N, 3, H, W)`` float RGB in [0, 1].
+            images: ``(N, 3, H, W)`` RGB, uint8 or float on any scale.
             cams: ``(N, C, h, w)`` float.
             returns: ``(N, C, H, W)`` float32.
         """

@@ -1,4 +1,4 @@
-"""Pixel correlation: maps averaged over pixels whose features are alike."""
+"""Pixel correlation: averages maps over pixels with similar features."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EPS = 1e-5
 
 
 def unit_keys(keys: Tensor) -> Tensor:
-    """Give each pixel's vector unit length; ``(N, D, P)`` float."""
+    """Normalise the vector of each pixel to unit length; ``(N, D, P)`` float."""
     return keys / (torch.linalg.vector_norm(keys, dim=1, keepdim=True) + EPS)
 
 
@@ -31,23 +31,28 @@ def average_similar(keys: Tensor, cams: Tensor, max_elements: int) -> Tensor:
 class PixelCorrelation(BaseModule):
     """Pixel correlation module (PCM) of SEAM.
 
-    The image and embedded shallow features make one vector a pixel; maps are averaged over
-    the pixels whose vectors are similar. Gradients reach only the module's own convolutions
-    and the maps: the features are detached.
+    The image and embedded shallow features are projected to one vector per pixel, and maps are
+    averaged over pixels with similar vectors. The features are detached, so only the maps and
+    the convolutions of this module get a gradient.
 
     Source: Wang et al., CVPR 2020, Sec. 3.4, https://arxiv.org/abs/2004.04581
 
     Args:
-        in_channels: Channels of each feature map that is used.
-        in_indices: Their places among the features that ``forward`` gets.
-        embed_channels: Channels that each is reduced to.
-        channels: Length of a pixel's vector.
-        max_elements: Most affinities held at one time, over the batch; see
-            :func:`mmwsss.ops.pixel_correlation`.
-        init_cfg: Initialisation of the module.
+        in_channels: Channels of the feature maps to use.
+        in_indices: Indices of these feature maps.
+        embed_channels: Channels that each feature map is reduced to.
+        channels: Length of the vector of a pixel.
+        max_elements: Limit on memory, see :func:`mmwsss.ops.pixel_correlation`.
 
     Raises:
         ValueError: the three sequences differ in length.
+
+    Example:
+        >>> pcm = PixelCorrelation([4, 8], [0, 1], embed_channels=[2, 3], channels=5)
+        >>> feats = [torch.rand(1, 4, 8, 8), torch.rand(1, 8, 4, 4)]
+        >>> cams = torch.full((1, 2, 4, 4), 0.5)
+        >>> pcm(torch.rand(1, 3, 32, 32), cams, feats).shape
+        torch.Size([1, 2, 4, 4])
     """
 
     def __init__(
@@ -81,7 +86,7 @@ class PixelCorrelation(BaseModule):
         """Return the unit vector of every pixel.
 
         Shapes:
-            images: ``(N, 3, H, W)`` as the network sees them.
+            images: ``(N, 3, H, W)`` float, normalised.
             feats: feature maps ``(N, C, h', w')`` each.
             returns: ``(N, channels, h * w)`` for ``size = (h, w)``.
         """
@@ -95,7 +100,7 @@ class PixelCorrelation(BaseModule):
             for x in parts
         ]
         keys = self.project(torch.cat([x.to(parts[-1].dtype) for x in parts], dim=1))
-        # norms of half precision lose what tells neighbours apart
+        # half precision cannot distinguish neighbouring pixels
         return unit_keys(keys.flatten(2).float())
 
     def forward(self, images: Tensor, cams: Tensor, feats: Sequence[Tensor]) -> Tensor:

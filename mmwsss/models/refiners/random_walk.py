@@ -17,29 +17,34 @@ Pairs = Literal['all', 'published', 'inner']
 
 @MODELS.register_module()
 class RandomWalk(nn.Module):
-    """Random walk that spreads maps where a network sees no change of object.
+    """Random walk that spreads maps within objects, guided by the output of a network.
 
-    With ``affinity='features'`` two cells are alike as far as their features are (AffinityNet):
-    ``exp(-mean |difference|)``. With ``affinity='boundary'`` they are alike unless a boundary
-    lies between them (IRN): one minus the largest boundary probability on the path; and maps
-    start as ``cams * (1 - boundary)``. No parameters, no gradient.
+    With ``affinity='features'`` (AffinityNet), the affinity of two cells is
+    ``exp(-mean |difference|)`` of their features. With ``affinity='boundary'`` (IRN), it is 1
+    minus the largest boundary probability on the path between them, and the walk starts from
+    ``cams * (1 - boundary)``. Has no parameters and no gradient.
 
     Source: Ahn and Kwak, CVPR 2018, https://arxiv.org/abs/1803.10464; Ahn et al., CVPR 2019,
     https://arxiv.org/abs/1904.05044
 
     Args:
-        beta: Exponent applied to every affinity; larger trusts weak links less.
-        num_steps: Length of the walk.
-        affinity: What :meth:`forward` gets as guide, ``'features'`` or ``'boundary'``.
-        pairs: ``'all'``, or ``'published'`` for the pairs of AffinityNet's published code:
-            only those of cells with a partner in every direction, which leaves some cells at
-            the border alone, and a smaller radius on maps below 11 cells. ``'inner'`` has the
-            same pairs with the radius as it is, as in MCTformer's code.
-        radius: Of the disc of partners, in cells.
+        beta: Exponent applied to every affinity; larger values suppress weak links.
+        affinity: Kind of guide that :meth:`forward` gets.
+        pairs: ``'all'``, or ``'published'`` for the pairs of AffinityNet's published code: it
+            only pairs cells that have a partner in every direction, so some border cells have no
+            pairs, and uses a smaller radius on maps with a side below 11 cells. ``'inner'`` uses
+            the same pairs without changing the radius, like MCTformer's code.
+        radius: Radius of the disc of partners, in cells.
 
     Raises:
-        ValueError: an argument is out of range, or other pairs than all come with
-            ``affinity='boundary'``, whose published walk has all.
+        ValueError: an argument is out of range, or ``pairs`` is not ``'all'`` with
+            ``affinity='boundary'``, for which the published code uses all pairs.
+
+    Example:
+        >>> features = torch.tensor([0., 0., 9., 9.]).view(1, 1, 1, 4)
+        >>> cams = torch.tensor([1., 0., 0., 0.]).view(1, 1, 1, 4)
+        >>> RandomWalk(beta=8, num_steps=4, radius=2)(None, cams, features).round(decimals=2)
+        tensor([[[[0.5000, 0.5000, 0.0000, 0.0000]]]])
     """
 
     def __init__(
@@ -65,7 +70,7 @@ class RandomWalk(nn.Module):
         if affinity == 'boundary' and pairs != 'all':
             raise ValueError(
                 f"RandomWalk: pairs={pairs!r} is AffinityNet's list; the published walk along "
-                "boundaries has all pairs, so leave pairs at 'all'."
+                "boundaries uses all pairs, so set pairs='all'."
             )
         self.beta = beta
         self.num_steps = num_steps
@@ -74,7 +79,7 @@ class RandomWalk(nn.Module):
         self.radius = radius
 
     def _affinities(self, guide: Tensor, radius: int) -> Tensor:
-        """Return ``(N, n, h, w)``: what lies beyond the border does not count in the walk."""
+        """Return ``(N, n, h, w)``; the walk ignores pairs that leave the map."""
         border = (radius - 1, radius - 1, 0, radius - 1)
         if self.affinity == 'boundary':
             return 1 - path_maximum(F.pad(guide, border), radius)
@@ -87,14 +92,14 @@ class RandomWalk(nn.Module):
         """Refine the maps of a batch of images.
 
         Shapes:
-            images: not used, as the guide was made from them.
+            images: ignored.
             cams: ``(N, C, h, w)`` float.
             guide: ``(N, D, h, w)`` features, or ``(N, 1, h, w)`` boundary probabilities.
             returns: ``(N, C, h, w)`` float32.
 
         Raises:
-            ValueError: the guide is not of the size of the maps, or has not one channel where
-                it is a boundary.
+            ValueError: the guide and the maps differ in size, or a boundary does not have exactly
+                one channel.
         """
         channels = guide.shape[1:2] if self.affinity == 'features' else (1,)
         if cams.ndim != 4 or guide.shape != (len(cams), *channels, *cams.shape[2:]):

@@ -1,4 +1,4 @@
-"""Any refiner on the scores of a batch of which pseudo masks are made."""
+"""Applies any image refiner to the scores of a batch, before they become pseudo masks."""
 
 from __future__ import annotations
 
@@ -18,21 +18,27 @@ def refine_scores(
     scores: Tensor,
     sizes: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
-    """Refine the scores of a batch of images, several sets of each, along their colours.
+    """Refine several sets of scores for each image of a batch.
 
-    :class:`PAR` and what is made of it refines the batch at once. Another refiner sees each image
-    by itself, cut to its size, with a set of scores as one of a batch: :class:`DenseCRF`, where
-    the classes of a set compete, or a module that is called as PAR is.
+    :class:`PAR` and its subclasses refine the whole batch at once. Any other refiner is called
+    once per image, cropped to its size, with the B sets of scores as the batch: their classes
+    compete in :class:`DenseCRF`.
 
     Args:
-        sizes: Height and width of each image, which begins at the top left of its plane; the whole
-            plane by default. Its border is repeated outside, as :func:`~mmwsss.ops.resize_boxes`
-            does.
+        sizes: Height and width of each image, which lies at the top left of its plane; the whole
+            plane by default. The border must be repeated outside, as
+            :func:`~mmwsss.ops.resize_boxes` does.
 
     Shapes:
-        images: ``(N, 3, h, w)`` float RGB in [0, 1].
-        scores: ``(N, B, C, h, w)`` float, of B background scores and C classes.
+        images: ``(N, 3, h, w)`` float RGB in [0, 1], resized in float; :class:`DenseCRF` gets them
+            as uint8.
+        scores: ``(N, B, C, h, w)`` float, for B background scores and C classes.
         returns: ``(N, B, C, h, w)`` float32.
+
+    Example:
+        >>> images, scores = torch.rand(1, 3, 4, 6), torch.ones(1, 2, 3, 4, 6)
+        >>> refine_scores(PAR(1, [1], w3=0), images, scores).mean().round(decimals=4)
+        tensor(1.)
     """
     if isinstance(refiner, PAR):
         return refiner(images, scores.flatten(1, 2), sizes).view_as(scores)

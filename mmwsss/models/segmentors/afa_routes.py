@@ -1,4 +1,4 @@
-"""The two routes of AFA from class activation maps to refined scores of each pixel."""
+"""The two ways in which AFA turns class activation maps into refined scores per pixel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mmwsss.ops.valid_boxes import Boxes
 from .online_labels import SHRINK
 
 BG_SCORES = (0.35, 0.55)
-# images (N, 3, h, w), scores (N, B, 1 + S, h, w) and the images' sizes in these planes, or None
+# called with images (N, 3, h, w), scores (N, B, 1 + S, h, w) and sizes of padded images or None
 Refine: TypeAlias = Callable[[Tensor, Tensor, Sequence[Sequence[int]] | None], Tensor]
 
 
@@ -29,18 +29,19 @@ def cam_route_scores(
     *,
     bg_scores: Sequence[float] = BG_SCORES,
 ) -> Tensor:
-    """Refine the scores of class activation maps along the colours of the image.
+    """Turn class activation maps into scores and refine these with the colours of the image.
 
-    Image and maps at half size, softmax over background and tagged classes, refinement, and back
-    to full size. Padding takes part as in the published code.
+    Images and maps are resized to half their size, followed by a softmax over background and
+    tagged classes, the refinement and resizing to full size. Padding is treated as image, as in
+    the published code.
 
     Source: Ru et al., CVPR 2022, Sec. 3.4, https://arxiv.org/abs/2203.02664, and its published
     code.
 
     Args:
-        refine: Called with images and scores of half size and None, as
-            :func:`mmwsss.models.refiners.refine_scores` is; without it nothing is refined.
-        bg_scores: Constants that the maps compete with, low first.
+        refine: Called with images and scores of half size and None, like
+            :func:`mmwsss.models.refiners.refine_scores`; None disables the refinement.
+        bg_scores: Constant background scores, lowest first.
 
     Shapes:
         images: ``(N, 3, H, W)`` float RGB in [0, 1].
@@ -49,7 +50,7 @@ def cam_route_scores(
         returns: ``(N, len(bg_scores), 1 + S, H, W)`` float32, for :func:`.tagged_labels`.
 
     Raises:
-        ValueError: ``classes`` does not fit the maps.
+        ValueError: ``classes`` does not match the maps.
 
     Example:
         >>> images, cams = torch.rand(1, 3, 8, 8), torch.rand(1, 20, 8, 8)
@@ -83,10 +84,11 @@ def affinity_route_scores(
     exponent: float = EXPONENT,
     eps: float = EPS,
 ) -> Tensor:
-    """Spread class activation maps along affinities, then refine them inside the valid boxes.
+    """Propagate class activation maps along affinities, then refine them in the valid boxes.
 
-    Maps on the affinity's grid, softmax over background and tagged classes, one propagation,
-    full size, then refinement of each box at half its size.
+    Maps are resized to the grid of the affinity, followed by a softmax over background and tagged
+    classes, one propagation, resizing to full size and the refinement of each box at half its
+    size.
 
     Source: Ru et al., CVPR 2022, Secs. 3.3 and 3.4, https://arxiv.org/abs/2203.02664, and its
     published code.
@@ -94,13 +96,13 @@ def affinity_route_scores(
     Args:
         boxes: Valid boxes (top, left, bottom, right), integers on the CPU; the whole images by
             default.
-        grid: Height and width of the affinity's grid, in cells.
+        grid: Height and width of the grid of the affinity in cells.
         refine: Called with images and scores of half size, each at the top left of its plane, and
-            their sizes, as :func:`mmwsss.models.refiners.refine_scores` is; without it nothing is
-            refined.
-        radius: Of the square in which maps spread, in cells.
-        bg_scores: Constants that the maps compete with, low first.
-        exponent: Of the affinities, see :func:`~mmwsss.ops.propagate_maps`.
+            their sizes, like :func:`mmwsss.models.refiners.refine_scores`; None disables the
+            refinement.
+        radius: Radius of the square in which maps spread, in cells.
+        bg_scores: Constant background scores, lowest first.
+        exponent: Exponent of the affinities, see :func:`~mmwsss.ops.propagate_maps`.
         eps: Added to the sum of the affinities.
 
     Shapes:
@@ -112,7 +114,7 @@ def affinity_route_scores(
             outside the boxes.
 
     Raises:
-        ValueError: ``classes``, ``affinity`` or ``boxes`` do not fit the images.
+        ValueError: ``classes``, ``affinity`` or ``boxes`` do not match the images.
 
     Example:
         >>> images, cams, affinity = torch.rand(1, 3, 8, 8), torch.rand(1, 20, 8, 8), torch.eye(4)
@@ -128,7 +130,7 @@ def affinity_route_scores(
     maps = propagate_maps(scores.flatten(1, 2), affinity, radius, exponent=exponent, eps=eps)
     maps = F.interpolate(maps, size, mode='bilinear', align_corners=False)
 
-    # each box at half its size in the corner of a plane that holds the largest
+    # each box at half its size, at the top left of a plane that fits the largest one
     sizes = [(max(1, (b - t) // SHRINK), max(1, (r - x) // SHRINK)) for t, x, b, r in boxes]
     small = [(0, 0, *half) for half in sizes]
     plane = (max(half[0] for half in sizes), max(half[1] for half in sizes))

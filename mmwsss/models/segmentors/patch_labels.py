@@ -1,4 +1,4 @@
-"""Pseudo masks made of the class probabilities of patches."""
+"""Pseudo masks from the class probabilities of patches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _check(scores: Tensor, classes: Tensor, channels: int) -> None:
 
 
 def _shares(scores: Tensor) -> Tensor:
-    """Divide by the sum over the classes; what is zero in all stays so."""
+    """Divide by the sum over the classes; all-zero pixels stay 0."""
     return scores / scores.sum(dim=1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
 
 
@@ -32,26 +32,25 @@ def tagged_patch_scores(
     *,
     size: tuple[int, int] | None = None,
 ) -> Tensor:
-    """Return the share of background and of each tagged class in every patch.
+    """Return the share of the background and of each tagged class in every patch.
 
-    Each map is divided by its maximum over the image, then what is left, the classes that the
-    image is not tagged with left out, is divided by its sum over the classes.
+    Each map is divided by its maximum over the image, then by the sum over background and tagged
+    classes.
 
     Source: Wu et al. (APC), 2024, https://arxiv.org/abs/2407.10649
 
     Args:
-        valid: Patches of the images; others count for no maximum and have no scores.
-        size: Height and width in pixels, to which every patch is spread as it is.
+        size: Height and width in pixels to which the result is resized by the nearest patch.
 
     Shapes:
         scores: ``(N, K + 1, h, w)`` float, not negative, background first.
         classes: ``(N, S)`` int64 of :func:`~mmwsss.ops.pad_tags`.
-        valid: ``(N, 1, h, w)``, 0 or 1.
-        returns: ``(N, 1 + S, h, w)`` float, or at ``size``; background first, 0 at a place
-            without a class.
+        valid: ``(N, 1, h, w)``, 1 for patches of the image, 0 for padding, which is ignored and
+            gets 0; 1 by default.
+        returns: ``(N, 1 + S, h, w)`` float, or at ``size``; background first, 0 for empty slots.
 
     Raises:
-        ValueError: ``classes`` does not fit the scores.
+        ValueError: ``classes`` does not match the scores.
 
     Example:
         >>> scores = torch.tensor([[.6, .3], [.2, .1], [.2, .6]]).view(1, 3, 1, 2)
@@ -76,7 +75,7 @@ def _check_thresholds(thresholds: tuple[float, float]) -> None:
     low, high = thresholds
     if not 0 <= low <= high <= 1:
         raise ValueError(
-            f'confident_labels: thresholds are two shares, low and high, in [0, 1], got '
+            'confident_labels: thresholds must satisfy 0 <= low <= high <= 1, got '
             f'{low} and {high}.'
         )
 
@@ -88,28 +87,28 @@ def confident_labels(
     thresholds: tuple[float, float] | None,
     valid: Tensor | None = None,
 ) -> Tensor:
-    """Return the label of each pixel whose scores are beyond two thresholds; others are ignored.
+    """Label the pixels with confident scores; the others are ignored.
 
-    Scores are divided by their sum first, which refinement does not keep. More than the high
-    threshold for a class: the class; less than the low one for all classes together: background.
-    Where several tagged classes share a pixel, equal thresholds ignore it, too, if no class has
-    more than the threshold; without thresholds the largest score decides and no pixel is ignored.
+    Scores are first divided by their sum, because refinement may change it. A pixel gets a class
+    whose share exceeds the high threshold, and the background if all classes together have less
+    than the low threshold. With equal thresholds, a pixel where no class exceeds the threshold is
+    still ignored if several classes share it. Without thresholds the largest score wins and no
+    pixel is ignored.
 
-    Source: Wu et al. (APC), 2024, https://arxiv.org/abs/2407.10649; it maps the category of a patch
-    onto its pixels, which is None without a refinement, and leaves a rule with thresholds open.
+    Source: Wu et al. (APC), 2024, https://arxiv.org/abs/2407.10649, which assigns the category of
+    a patch to its pixels (``thresholds=None`` without refinement) and mentions no thresholds.
 
     Args:
-        thresholds: Low and high, or None.
-        valid: Pixels of the images; others are ignored.
+        thresholds: Low and high threshold, or None.
 
     Shapes:
-        scores: ``(N, 1 + S, H, W)`` float, as of :func:`tagged_patch_scores`, refined or not.
+        scores: ``(N, 1 + S, H, W)`` float of :func:`tagged_patch_scores`, possibly refined.
         classes: ``(N, S)`` int64 of :func:`~mmwsss.ops.pad_tags`.
-        valid: ``(N, 1, H, W)``, 0 or 1.
+        valid: ``(N, 1, H, W)``, 1 for image, 0 for padding, which is ignored; 1 by default.
         returns: ``(N, H, W)`` uint8: 0, index of the class + 1, or 255.
 
     Raises:
-        ValueError: ``classes`` does not fit the scores, or not ``0 <= low <= high <= 1``.
+        ValueError: ``classes`` does not match the scores, or not ``0 <= low <= high <= 1``.
 
     Example:
         >>> dog = torch.tensor([.2, .5, .8])

@@ -1,4 +1,4 @@
-"""Transformations of a batch of images and, alike, of their maps."""
+"""Spatial transformations of a batch of images and of its maps."""
 
 from .equivariant import (
     EquivariantCompose,

@@ -11,16 +11,16 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-VALID_TOLERANCE = 1e-3  # of rounding in bilinear weights
+VALID_TOLERANCE = 1e-3  # for rounding errors of bilinear weights
 
 
 class Transformed(NamedTuple):
-    """What a transformation makes of a batch.
+    """Result of a transformation.
 
     Attributes:
         images: The transformed images.
         warp: The same transformation for maps of the size of the images.
-        valid: ``(N, 1, h, w)``, 1 where the image lies; None where it lies everywhere.
+        valid: ``(N, 1, h, w)``, 1 for image, 0 for padding; None if there is no padding.
     """
 
     images: Tensor
@@ -35,7 +35,7 @@ class EquivariantRescale(nn.Module):
     Source: Wang et al., CVPR 2020, Table 3, https://arxiv.org/abs/2004.04581
 
     Args:
-        scale: Factor on both sides; sizes are rounded down.
+        scale: Factor of both sides; sizes are rounded down.
 
     Raises:
         ValueError: ``scale`` is not positive.
@@ -59,7 +59,7 @@ class EquivariantRescale(nn.Module):
 
 @MODELS.register_module()
 class EquivariantFlip(nn.Module):
-    """Mirror left and right.
+    """Flip horizontally.
 
     Source: Wang et al., CVPR 2020, Table 3, https://arxiv.org/abs/2004.04581
     """
@@ -74,7 +74,7 @@ class EquivariantFlip(nn.Module):
 
 
 def _affine(images: Tensor, theta: Tensor) -> Transformed:
-    """Sample a batch at an affine grid; what comes from outside is invalid."""
+    """Sample a batch at an affine grid; samples from outside are invalid."""
     size = (images.shape[0], 1, *images.shape[2:])
     grid = F.affine_grid(theta.to(images), size, align_corners=False)
 
@@ -105,7 +105,7 @@ class EquivariantRotate(nn.Module):
         angle = torch.empty(n, device=images.device).uniform_(-self.max_angle, self.max_angle)
         angle = torch.deg2rad(angle)
         cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-        # grid coordinates run from -1 to 1 on both axes: the aspect ratio enters
+        # grid coordinates run from -1 to 1 on both axes, so the aspect ratio matters
         rows = [
             torch.stack([cos, -sin * (h / w), zero], dim=1),
             torch.stack([sin * (w / h), cos, zero], dim=1),
@@ -120,7 +120,7 @@ class EquivariantTranslate(nn.Module):
     Source: Wang et al., CVPR 2020, Table 3, https://arxiv.org/abs/2004.04581
 
     Args:
-        max_shift: Largest shift in pixels, to either side; the paper's 15 at crops of 448.
+        max_shift: Largest shift in pixels, to either side; the paper uses 15 for crops of 448.
 
     Raises:
         ValueError: ``max_shift`` is negative.
@@ -139,7 +139,7 @@ class EquivariantTranslate(nn.Module):
         theta = torch.eye(2, 3, device=images.device).repeat(images.shape[0], 1, 1)
         shift = torch.empty(images.shape[0], 2, device=images.device)
         shift.uniform_(-self.max_shift, self.max_shift)
-        # the grid is two units wide; width first
+        # the grid has side 2; the first coordinate is x
         for axis, side in enumerate((images.shape[3], images.shape[2])):
             theta[:, axis, 2] = 2 * shift[:, axis] / side
         return _affine(images, theta)
@@ -147,17 +147,17 @@ class EquivariantTranslate(nn.Module):
 
 @MODELS.register_module()
 class EquivariantCompose(nn.Module):
-    """Apply several transformations in a row.
+    """Apply several transformations in order.
 
-    A shift is in pixels of what the transformation sees, so rescale last.
+    Shifts are in pixels of the input of their transformation, so rescale last.
 
     Source: Wang et al., CVPR 2020, Table 3, https://arxiv.org/abs/2004.04581
 
     Args:
-        transformations: Configs, in the order in which they are applied.
+        transformations: Configs of the transformations.
 
     Raises:
-        ValueError: there are none.
+        ValueError: ``transformations`` is empty.
     """
 
     def __init__(self, transformations: Sequence[dict]) -> None:
@@ -173,7 +173,7 @@ class EquivariantCompose(nn.Module):
         for transformation in self.transformations:
             images, warp, inside = transformation(images)
             if valid is not None:
-                # what is mixed with the outside is no image
+                # pixels interpolated with padding are invalid
                 warped = (warp(valid) > 1 - VALID_TOLERANCE).to(images.dtype)
                 inside = warped if inside is None else inside * warped
             valid = inside

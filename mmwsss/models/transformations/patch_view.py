@@ -1,4 +1,4 @@
-"""Second view of ViT-PCM: half the size, of the image or of a part, turned and mirrored."""
+"""Second view of ViT-PCM: the image or a crop at half size, rotated and flipped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .equivariant import Transformed
 
 
 def _coordinates(starts: Tensor, ends: Tensor, number: int, mirrored: Tensor) -> Tensor:
-    """Return where a side is sampled, ``(N, number)``: both ends count (aligned corners)."""
+    """Return the sampling positions along a side, ``(N, number)``, both ends included."""
     steps = torch.linspace(0, 1, number, device=starts.device)
     steps = torch.where(mirrored[:, None], 1 - steps, steps)
     return starts[:, None] + steps * (ends - starts)[:, None]
@@ -19,25 +19,25 @@ def _coordinates(starts: Tensor, ends: Tensor, number: int, mirrored: Tensor) ->
 
 @MODELS.register_module()
 class RandomPatchView(nn.Module):
-    """Show a batch at half its size, some images cropped, all turned by quarters and mirrored.
+    """Resize images or crops of them to half the image size, with random rotations and flips.
 
-    Maps on any grid go the same way: the cells of a crop are cut, then resized bilinearly with
-    aligned corners. A crop lies on the grid of patches, at any place alike; the published code
-    draws the last row and column nine times as often. Mirroring left and right, top and bottom,
-    and transposing, each with probability 1/2, are the eight ways to lay a square.
+    Maps on any grid are transformed in the same way: the cells of a crop are selected and resized
+    bilinearly with aligned corners. Crops are aligned with the patches and uniformly distributed;
+    the published code draws the last row and column nine times as often. Horizontal flip, vertical
+    flip and transposition, each with probability 1/2, give the eight symmetries of a square.
 
     Source: Rossetti et al. (ViT-PCM), ECCV 2022, Sec. 5, https://arxiv.org/abs/2210.17400, and its
-    published code: crops of 128 of 384 with probability 0.3 on VOC, none on COCO.
+    published code: crops of 128 from 384 with probability 0.3 on VOC, no crops on COCO.
 
     Args:
         crop_size: Side of a crop in pixels.
         patch_size: Side of a patch in pixels.
-        crop_prob: Probability of an image to be cropped.
+        crop_prob: Probability of cropping an image.
 
     Raises:
-        ValueError: ``crop_size`` is no multiple of the patch, or ``crop_prob`` no probability; in
-            the training, images are not square, or no even number of patches, or smaller than a
-            crop.
+        ValueError: ``crop_size`` is not a multiple of ``patch_size``, or ``crop_prob`` is not in
+            [0, 1]; in training, images are not square, their side is not an even number of
+            patches, or they are smaller than a crop.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class RandomPatchView(nn.Module):
         if height != side or side % (2 * self.patch_size) or side < needed:
             raise ValueError(
                 'RandomPatchView: images must be square, with sides that are multiples of '
-                f'{2 * self.patch_size} and at least {needed}, got {height} x {side}: resize or '
-                'crop them so, or correct patch_size and crop_size.'
+                f'{2 * self.patch_size} and at least {needed}, got {height} x {side}; resize or '
+                'crop them, or change patch_size and crop_size.'
             )
         return side
 

@@ -83,7 +83,7 @@ def test_missing_label(folder, load):
 
 @pytest.mark.parametrize('load', [LoadAffinityLabel, LoadAffinityScores])
 def test_label_of_another_size(folder, load):
-    with pytest.raises(AffinityFileError, match=r'is 24 x 16 where its image .* is 20 x 16'):
+    with pytest.raises(AffinityFileError, match=r'is 24 x 16 but its image .* is 20 x 16'):
         load(folder)(info(size=(16, 20)))
 
 

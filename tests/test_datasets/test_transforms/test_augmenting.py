@@ -76,10 +76,13 @@ def test_no_box_is_erased_by_chance_or_in_a_pixel(image):
 @pytest.mark.parametrize(
     ('cfg', 'message'),
     [
-        (dict(type='AugmentRandomly', level=11), 'level=11'),
-        (dict(type='AugmentRandomly', num_operations=0), 'num_operations=0'),
-        (dict(type='EraseRandomBox', prob=2), 'prob=2'),
-        (dict(type='EraseRandomBox', area=(0.5, 0.2)), r'area=\(0.5, 0.2\)'),
+        (dict(type='AugmentRandomly', level=11), 'level must be 0 to 10, got 11'),
+        (
+            dict(type='AugmentRandomly', num_operations=0),
+            'num_operations must be at least 1, got 0',
+        ),
+        (dict(type='EraseRandomBox', prob=2), 'prob must .* got 2,'),
+        (dict(type='EraseRandomBox', area=(0.5, 0.2)), r'in order .* got 0.25, \(0.5, 0.2\)'),
     ],
 )
 def test_wrong_settings_are_refused(cfg, message):

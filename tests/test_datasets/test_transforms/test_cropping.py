@@ -59,13 +59,13 @@ def test_the_seed_of_numpy_decides():
 @pytest.mark.parametrize(
     'arguments, match',
     [
-        ({'crop_size': 0}, 'crop_size=0 where a side'),
-        ({'crop_size': (4, 4, 4)}, r'crop_size=\(4, 4, 4\) where'),
-        ({'crop_size': 4, 'pad_value': 256}, 'pad_value=256 where 0 to 255'),
+        ({'crop_size': 0}, 'crop_size must be a side .* got 0'),
+        ({'crop_size': (4, 4, 4)}, r'crop_size must be a side .* got \(4, 4, 4\)'),
+        ({'crop_size': 4, 'pad_value': 256}, 'pad_value must be 0 to 255, got 256'),
     ],
 )
 def test_wrong_arguments_are_named(arguments, match):
-    with pytest.raises(ValueError, match=f'CropWithValidBox: received {match}'):
+    with pytest.raises(ValueError, match=f'CropWithValidBox: {match}'):
         CropWithValidBox(**arguments)
 
 

@@ -135,7 +135,7 @@ def test_more_than_8_bits_are_refused(tmp_path, kind):
 def test_16_bit_colour_is_refused(tmp_path, suffix):
     path = tmp_path / f'a.{suffix}'
     cv2.imwrite(str(path), np.full((4, 4, 3), 300, np.uint16))
-    with pytest.raises(ImageFileError, match='more than 8 bits a channel.*convert the file'):
+    with pytest.raises(ImageFileError, match='more than 8 bits per channel.*convert the file'):
         load(path)
 
 
@@ -203,9 +203,9 @@ def test_item_of_another_data_set_has_no_number_of_classes(tmp_path):
     'change, match',
     [
         ({'num_classes': 2}, r'a\.png holds the values \[2\] where 0 to 1 and 255 \(ignored\)'),
-        ({'ori_shape': (4, 4)}, r'a\.png is 3 x 2 but its image a\.jpg is 4 x 4: make a mask'),
+        ({'ori_shape': (4, 4)}, r'a\.png is 3 x 2 but its image a\.jpg is 4 x 4: create a mask'),
         ({'ori_shape': (3, 2)}, r'image a\.jpg is 2 x 3 \(the image may be turned by its EXIF'),
-        ({'seg_map_path': None}, r'image a\.jpg has no seg_map_path: name the folder'),
+        ({'seg_map_path': None}, r'image a\.jpg has no seg_map_path: set seg_map_path'),
         ({'seg_map_path': 'none.png'}, r'mask none\.png cannot be read .*check data_root'),
     ],
     ids=['values', 'size', 'turned', 'not configured', 'missing'],

@@ -96,26 +96,32 @@ def test_random_scale_smooths_what_it_makes_smaller():
 @pytest.mark.parametrize(
     'config, match',
     [
-        ({'type': 'ResizeLongSide', 'min_size': 5, 'max_size': 4}, 'min_size=5 and max_size=4'),
-        ({'type': 'ResizeLongSide', 'min_size': 0, 'max_size': 4}, 'min_size=0'),
-        ({'type': 'ScaleImage', 'scale_factor': 0}, 'scale_factor=0'),
+        (
+            {'type': 'ResizeLongSide', 'min_size': 5, 'max_size': 4},
+            'min_size and max_size must .* got 5 and 4',
+        ),
+        ({'type': 'ResizeLongSide', 'min_size': 0, 'max_size': 4}, 'min_size .* got 0 and 4'),
+        ({'type': 'ScaleImage', 'scale_factor': 0}, 'scale_factor must be positive .* got 0 and 1'),
         (
             {'type': 'ScaleImage', 'scale_factor': 1, 'size_divisor': 0},
-            'scale_factor=1 and size_divisor=0',
+            '.* size_divisor at least 1, got 1 and 0',
         ),
         (
             {'type': 'RandomScaleImage', 'min_factor': 2, 'max_factor': 1},
-            'min_factor=2 and max_factor=1',
+            'min_factor and max_factor must .* got 2 and 1',
         ),
-        ({'type': 'RandomScaleImage', 'min_factor': 0, 'max_factor': 1}, 'min_factor=0'),
+        (
+            {'type': 'RandomScaleImage', 'min_factor': 0, 'max_factor': 1},
+            'min_factor .* got 0 and 1',
+        ),
         (
             {'type': 'ScaleImage', 'scale_factor': 1, 'interpolation': 'cubic'},
-            "interpolation='cubic' where one of nearest",
+            "interpolation must be one of nearest.* got 'cubic'",
         ),
     ],
 )
 def test_wrong_arguments_are_named(config, match):
-    with pytest.raises(ValueError, match=f'{config["type"]}: received {match}'):
+    with pytest.raises(ValueError, match=f'{config["type"]}: {match}'):
         TRANSFORMS.build(config)
 
 
@@ -137,7 +143,7 @@ def test_only_larger_images_are_made_smaller(shape, expected):
 
 
 def test_a_limit_is_at_least_a_pixel():
-    with pytest.raises(ValueError, match='LimitLongSide: received max_size=0'):
+    with pytest.raises(ValueError, match='LimitLongSide: max_size must be at least 1, got 0'):
         LimitLongSide(0)
 
 

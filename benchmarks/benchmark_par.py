@@ -7,15 +7,15 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 
+import torch
+import torch.nn.functional as F
+from measure import CHILD, best_seconds, extra_memory, run_child
+from prettytable import PrettyTable
+from torch import Tensor
+
 from mmwsss.apis.trained_model import check_device
 from mmwsss.cli.launch import one_sentence
 from mmwsss.models import PAR
-from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
-
-import torch
-import torch.nn.functional as F
-from prettytable import PrettyTable
-from torch import Tensor
 
 MEGABYTE = 2**20
 FORMS = ('slices', 'unfold')

@@ -4,13 +4,13 @@ import re
 
 import pytest
 import yaml
+from model_zoo import INDEX, PAGE
+from model_zoo_results import RESULTS, read_results
 
-from mmwsss.cli.model_zoo import INDEX, PAGE
-from mmwsss.cli.model_zoo_results import RESULTS, read_results
 from mmwsss.errors import UsageError
 from tests.loading import load_file
 
-TOOL = 'tools/analysis_tools/make_model_zoo.py'
+TOOL = 'benchmarks/make_model_zoo.py'
 RESULT = """
 collections:
   CAM:
@@ -82,7 +82,7 @@ def test_no_figure_of_ours_lacks_its_command(repo):
     assert len(ours) >= 5
     page = (repo / PAGE).read_text()
     for name, entry in ours.items():
-        assert re.search(r'python tools/(\w+/)?\w+\.py', entry['command']), name
+        assert re.search(r'python (tools|benchmarks)/(\w+/)?\w+\.py', entry['command']), name
         assert entry['command'].strip() in page, name
 
 
@@ -150,7 +150,7 @@ def test_what_is_up_to_date_passes_and_stays(run, root, capsys):
 def test_what_is_out_of_date_fails_and_stays(run, root, name):
     run()
     (root / name).write_text((root / name).read_text() + 'more')
-    with pytest.raises(UsageError, match=f'{name} is out of date: run tools/analysis_tools'):
+    with pytest.raises(UsageError, match=f'{name} is out of date: run benchmarks'):
         run('--check')
     assert (root / name).read_text().endswith('more')
 

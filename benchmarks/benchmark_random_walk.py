@@ -7,15 +7,15 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 
+import torch
+from measure import CHILD, best_seconds, extra_memory, run_child
+from prettytable import PrettyTable
+from torch import Tensor
+
 from mmwsss.apis.trained_model import check_device
 from mmwsss.cli.launch import one_sentence
 from mmwsss.ops import half_disc_offsets, random_walk
 from mmwsss.utils import number
-from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
-
-import torch
-from prettytable import PrettyTable
-from torch import Tensor
 
 MEGABYTE = 2**20
 

@@ -8,13 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mmwsss.cli.launch import one_sentence
-from mmwsss.models import CAMTTAModel
-from mmwsss.ops import normalize_cam
-from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
-
 import torch
 import torch.nn.functional as F
+from measure import CHILD, best_seconds, extra_memory, run_child
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
@@ -22,12 +18,16 @@ from mmseg.structures import SegDataSample
 from prettytable import PrettyTable
 from torch import Tensor
 
+from mmwsss.cli.launch import one_sentence
+from mmwsss.models import CAMTTAModel
+from mmwsss.ops import normalize_cam
+
 MEGABYTE = 2**20
 FORMS = ('one by one', 'all at once')
 SCALES = (0.5, 1.0, 1.5, 2.0)
 STRIDE = 8  # of the maps
 BG_SCORE = 0.2
-CONFIG = Path(__file__).parents[2] / 'configs/_base_/models/cam_r38-tiny.py'
+CONFIG = Path(__file__).parents[1] / 'configs/_base_/models/cam_r38-tiny.py'
 Views = list[tuple[Tensor, Tensor, bool]]
 
 

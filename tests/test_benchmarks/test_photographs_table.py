@@ -8,7 +8,7 @@ import pytest
 from mmwsss.errors import UsageError
 from tests.loading import load_file
 
-TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/photographs_table.py'
+TOOL = Path(__file__).parents[2] / 'benchmarks/photographs_table.py'
 
 
 @pytest.fixture

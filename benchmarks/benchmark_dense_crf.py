@@ -7,19 +7,19 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 
+import cv2
+import numpy as np
+import torch
+from measure import best_seconds
+from prettytable import PrettyTable
+from torch import Tensor
+
 from mmwsss.apis.trained_model import check_device
 from mmwsss.cli.launch import one_sentence
 from mmwsss.datasets.transforms import decode_image
 from mmwsss.errors import UsageError
 from mmwsss.models import DenseCRF
 from mmwsss.utils import number, read_content
-from mmwsss.utils.measure import best_seconds
-
-import cv2
-import numpy as np
-import torch
-from prettytable import PrettyTable
-from torch import Tensor
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

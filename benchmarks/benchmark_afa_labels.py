@@ -8,6 +8,13 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
+import torch
+import torch.nn.functional as F
+from benchmark_par import unfolded
+from measure import CHILD, best_seconds, extra_memory, run_child
+from prettytable import PrettyTable
+from torch import Tensor
+
 from mmwsss.apis.trained_model import check_device
 from mmwsss.cli.launch import one_sentence
 from mmwsss.models import PAR
@@ -19,13 +26,6 @@ from mmwsss.ops import (
     tagged_labels,
     valid_mask,
 )
-from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
-
-import torch
-import torch.nn.functional as F
-from benchmark_par import unfolded
-from prettytable import PrettyTable
-from torch import Tensor
 
 MEGABYTE = 2**20
 BG_SCORES = (0.35, 0.55)

@@ -7,13 +7,12 @@ from statistics import mean
 from typing import Any
 
 import yaml
-
-from .model_zoo_results import RESULTS
+from model_zoo_results import RESULTS
 
 INDEX, PAGE = 'model-index.yml', 'docs/model_zoo.md'
 FIGURES = ('paper', 'ours', 'time of a training')
 INDEX_HEAD = f"""\
-# What openmim lists. Made by tools/analysis_tools/make_model_zoo.py of the configs and of
+# What openmim lists. Made by benchmarks/make_model_zoo.py of the configs and of
 # {RESULTS}: change those. "Paper ..." is what the paper reports, Results what was
 # measured with these files, both in per cent. FLOPs are multiply-adds, counted once, of one image
 # as large as the training's.
@@ -28,7 +27,7 @@ Parameters are those that a prediction reads: neither auxiliary heads nor frozen
 Multiply-adds are counted once, for one image as large as the training's; most papers call them
 FLOPs. `get_flops.py` counts both [for any config and size](tools.md#parameters-and-flops).
 
-This page is made by `tools/analysis_tools/make_model_zoo.py` of the configs and of
+This page is made by `benchmarks/make_model_zoo.py` of the configs and of
 `{RESULTS}`; [how to add an entry](tools.md#model-zoo).
 """
 PIPELINES_HEAD = """

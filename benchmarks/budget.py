@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .photographs.pipeline import read_template
-from .photographs.schedule import set_schedule
-from .schedules import ITERATIONS, schedule_options
-from .settings import read_pipeline
+from mmwsss.pipeline.photographs.pipeline import read_template
+from mmwsss.pipeline.photographs.schedule import set_schedule
+from mmwsss.pipeline.schedules import ITERATIONS, schedule_options
+from mmwsss.pipeline.settings import read_pipeline
 
 
 def images_seen(cfg: Mapping[str, Any]) -> int:

@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from tests.loading import load_file
 
-TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/benchmark.py'
+TOOL = Path(__file__).parents[2] / 'benchmarks/benchmark.py'
 FAST = ['--size', '16', '24', '--iters', '1', '--repeats', '2', '--warmup', '0', '--device', 'cpu']
 PREPROCESSOR = dict(
     type='WeakDataPreProcessor', mean=[0] * 3, std=[255] * 3, size=(64, 64), bgr_to_rgb=True
@@ -96,7 +96,7 @@ def test_training_changes_the_weights(tool, config):
 
 
 def test_table_of_a_run(tool, config, capfd, monkeypatch):
-    monkeypatch.setenv('PYTHONPATH', str(TOOL.parents[2]))
+    monkeypatch.setenv('PYTHONPATH', str(TOOL.parents[1]))
     assert tool.main([config, *FAST, '--threads', '1', '--mode', 'infer']) == 0
     output = capfd.readouterr().out
     assert 'infer on cpu, 1 threads, float32: median of 2 x 1 steps' in output

@@ -12,12 +12,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import mmwsss  # noqa: F401 - registers everything
-from mmwsss.apis.trained_model import check_device
-from mmwsss.cli.launch import one_sentence, read_config
-from mmwsss.utils.measure import peak_resident
-
 import torch
+from measure import peak_resident
 from mmengine.config import Config, DictAction
 from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
@@ -28,6 +24,10 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from prettytable import PrettyTable
 from torch import nn
+
+import mmwsss  # noqa: F401 - registers everything
+from mmwsss.apis.trained_model import check_device
+from mmwsss.cli.launch import one_sentence, read_config
 
 MEGABYTE = 2**20
 CHILD = '--measure-here'

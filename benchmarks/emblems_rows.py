@@ -7,13 +7,13 @@ from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
 
+from budget import images_seen
+
 from mmwsss.datasets.emblems import EmblemsSettings
 from mmwsss.errors import UsageError
-
-from .budget import images_seen
-from .display import clock, number
-from .manifests import MANIFEST, read_record
-from .settings import read_pipeline
+from mmwsss.pipeline.display import clock, number
+from mmwsss.pipeline.manifests import MANIFEST, read_record
+from mmwsss.pipeline.settings import read_pipeline
 
 NOT_RUN, NO_STAGE = 'not run', '-'
 END = '<!-- end -->'

@@ -1,17 +1,16 @@
 """Seconds, memory and the process that measures memory."""
 
+import measure
 import pytest
 import torch
-
-from mmwsss.utils import measure
-from mmwsss.utils.measure import best_seconds, extra_memory, run_child
+from measure import best_seconds, extra_memory, run_child
 
 MEGABYTE = 2**20
 
 
 def test_functions_take_turns_and_the_best_turn_counts(monkeypatch):
     clock, calls = [0.0], []
-    monkeypatch.setattr('mmwsss.utils.measure.time.perf_counter', lambda: clock[0])
+    monkeypatch.setattr('measure.time.perf_counter', lambda: clock[0])
 
     def work(name, durations):
         def function():

@@ -10,13 +10,13 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from mmwsss.cli.launch import run_tool
 from mmwsss.errors import UsageError
 from mmwsss.utils import shown
 
-import numpy as np
-
-TOOLS = Path(__file__).resolve().parents[1]
+TOOLS = Path(__file__).resolve().parents[1] / 'tools'
 # what is measured of the photographs that nothing was trained on
 UNSEEN = ('maps', 'refined maps', 'pseudo masks', 'last model')
 

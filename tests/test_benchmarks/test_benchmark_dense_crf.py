@@ -14,7 +14,7 @@ FAST = ['--size', '20', '30', '--repeats', '1', '--iters', '2', '--device', 'cpu
 
 @pytest.fixture(scope='module')
 def tool():
-    return load_file('tools/analysis_tools/benchmark_dense_crf.py')
+    return load_file('benchmarks/benchmark_dense_crf.py')
 
 
 def rows(text):

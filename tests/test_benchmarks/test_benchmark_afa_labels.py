@@ -1,36 +1,24 @@
 """benchmark_afa_labels.py: the yardsticks give the same labels, and the table."""
 
-import importlib
 import json
-import sys
-from pathlib import Path
 
+import benchmark_afa_labels as tool
 import pytest
+from measure import CHILD
 
-from mmwsss.utils.measure import CHILD
-
-TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
 SMALL = ['--size', '32', '48', '--batch-size', '3', '--repeats', '1', '--device', 'cpu']
-
-
-@pytest.fixture
-def tool(monkeypatch):
-    monkeypatch.syspath_prepend(TOOLS)
-    yield importlib.import_module('benchmark_afa_labels')
-    for name in ('benchmark_afa_labels', 'benchmark_par'):
-        sys.modules.pop(name, None)
 
 
 @pytest.mark.parametrize('form', ['looped', 'plain'])
 @pytest.mark.parametrize('route', ['cam', 'affinity'])
-def test_yardsticks_give_the_same_labels(tool, route, form):
+def test_yardsticks_give_the_same_labels(route, form):
     forms = tool.make_forms(tool.parse_args([*SMALL, '--iters', '2']), route)
     labels = forms['batched']()
     assert set(labels.unique().tolist()) >= {0, 255}
     assert (labels != forms[form]()).sum() <= 2
 
 
-def test_table(tool, monkeypatch, capsys):
+def test_table(monkeypatch, capsys):
     monkeypatch.setattr(tool, 'run_child', lambda script, task: json.dumps(task) and 2**21)
     assert tool.main([*SMALL, '--iters', '2']) == 0
     output = capsys.readouterr().out
@@ -44,14 +32,14 @@ def test_table(tool, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize('form', ['batched', 'plain'])
-def test_memory_of_a_form(tool, capsys, form):
+def test_memory_of_a_form(capsys, form):
     task = dict(vars(tool.parse_args(SMALL)), form=form, route='affinity')
     assert tool.main([CHILD, json.dumps(task)]) == 0
     assert 0 <= int(capsys.readouterr().out) < 2**28
 
 
 @pytest.mark.parametrize('option', ['--size', '--batch-size', '--iters', '--threads'])
-def test_wrong_options(tool, option, capsys):
+def test_wrong_options(option, capsys):
     with pytest.raises(SystemExit, match='2'):
         tool.parse_args([option, '0', *(['4'] if option == '--size' else [])])
     assert 'must be at least 1' in capsys.readouterr().err

@@ -10,19 +10,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import mmwsss  # noqa: F401 - registers everything
-from mmwsss.apis.trained_model import check_device
-from mmwsss.cli.launch import one_sentence
-from mmwsss.models.segmentors import ToCo
-from mmwsss.models.segmentors.online_labels import packed_views
-from mmwsss.ops import combine_seed_labels, min_max_norm
-from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
-
 import torch
 import torch.nn.functional as F
 from benchmark import build_model
 from benchmark_afa import make_batch, resize
 from benchmark_afa_labels import label_alone, refine
+from measure import CHILD, best_seconds, extra_memory, run_child
 from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import init_default_scope
@@ -30,8 +23,15 @@ from mmseg.structures import SegDataSample
 from prettytable import PrettyTable
 from torch import Tensor
 
+import mmwsss  # noqa: F401 - registers everything
+from mmwsss.apis.trained_model import check_device
+from mmwsss.cli.launch import one_sentence
+from mmwsss.models.segmentors import ToCo
+from mmwsss.models.segmentors.online_labels import packed_views
+from mmwsss.ops import combine_seed_labels, min_max_norm
+
 MEGABYTE = 2**20
-CONFIG = Path(__file__).parents[2] / 'configs/toco/toco_vit-b_voc.py'
+CONFIG = Path(__file__).parents[1] / 'configs/toco/toco_vit-b_voc.py'
 FORMS = ('ours', 'plain')
 WIDTHS = dict(tiny=192, small=384, base=768)
 TINY = 112  # side of the crop that loads libraries, larger than a local crop

@@ -4,10 +4,10 @@ import json
 
 import pytest
 import torch
+from measure import CHILD
 
 from mmwsss.models import PAR
 from mmwsss.ops import random_walk
-from mmwsss.utils.measure import CHILD
 from tests.loading import load_file
 
 SMALL = ['--size', '9', '7', '--repeats', '1', '--device', 'cpu']
@@ -15,12 +15,12 @@ SMALL = ['--size', '9', '7', '--repeats', '1', '--device', 'cpu']
 
 @pytest.fixture(scope='module')
 def par_tool():
-    return load_file('tools/analysis_tools/benchmark_par.py')
+    return load_file('benchmarks/benchmark_par.py')
 
 
 @pytest.fixture(scope='module')
 def walk_tool():
-    return load_file('tools/analysis_tools/benchmark_random_walk.py')
+    return load_file('benchmarks/benchmark_random_walk.py')
 
 
 def answer(script, task):

@@ -1,32 +1,17 @@
 """benchmark_toco.py: the plain step gives the same losses, and the table."""
 
-import importlib
 import json
-import sys
-from pathlib import Path
 
+import benchmark_toco as tool
 import pytest
 import torch
-
-from mmwsss.utils.measure import CHILD
+from measure import CHILD
 
 pytestmark = pytest.mark.stack
-TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
-NAMES = (
-    'benchmark_toco', 'benchmark_afa', 'benchmark_afa_labels', 'benchmark_par', 'benchmark'
-)  # fmt: skip
 SMALL = ['--size', '112', '--width', 'tiny', '--repeats', '1', '--device', 'cpu']
 
 
-@pytest.fixture
-def tool(monkeypatch):
-    monkeypatch.syspath_prepend(TOOLS)
-    yield importlib.import_module('benchmark_toco')
-    for name in NAMES:
-        sys.modules.pop(name, None)
-
-
-def test_plain_step_gives_the_same_losses(tool):
+def test_plain_step_gives_the_same_losses():
     args = tool.parse_args(SMALL)
     batch = tool.whole_batch(args, 112)
     ours, plain = (step(batch) for step in tool.make_forms(args).values())
@@ -37,7 +22,7 @@ def test_plain_step_gives_the_same_losses(tool):
 
 
 @pytest.mark.parametrize(('plain', 'code'), [(0.5, 0), (0.6, 1)])
-def test_table(tool, monkeypatch, capsys, plain, code):
+def test_table(monkeypatch, capsys, plain, code):
     forms = {name: lambda _, x=x: {'loss': torch.tensor(x)} for name, x in
              zip(tool.FORMS, (0.5, plain), strict=True)}  # fmt: skip
     monkeypatch.setattr(tool, 'make_forms', lambda args: forms)
@@ -53,13 +38,13 @@ def test_table(tool, monkeypatch, capsys, plain, code):
     assert [(row[0], *row[3:]) for row in rows] == [('ours', '2', '0.50'), ('plain', '4', '1.00')]
 
 
-def test_memory_of_a_form(tool, capsys):
+def test_memory_of_a_form(capsys):
     task = dict(vars(tool.parse_args(SMALL)), form='ours')
     assert tool.main([CHILD, json.dumps(task)]) == 0
     assert 0 <= int(capsys.readouterr().out) < 2**29
 
 
-def test_wrong_options(tool, capsys):
+def test_wrong_options(capsys):
     for words in (['--size', '0'], ['--size', '120'], ['--batch-size', '0'], ['--repeats', '0']):
         with pytest.raises(SystemExit, match='2'):
             tool.parse_args(words)

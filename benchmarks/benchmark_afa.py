@@ -10,17 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import mmwsss  # noqa: F401 - registers everything
-from mmwsss.apis.trained_model import check_device
-from mmwsss.cli.launch import one_sentence
-from mmwsss.models.segmentors import AFA
-from mmwsss.ops import min_max_norm
-from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
-
 import torch
 import torch.nn.functional as F
 from benchmark import build_model
 from benchmark_afa_labels import looped, near_cells
+from measure import CHILD, best_seconds, extra_memory, run_child
 from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import init_default_scope
@@ -29,8 +23,14 @@ from mmseg.structures import SegDataSample
 from prettytable import PrettyTable
 from torch import Tensor, nn
 
+import mmwsss  # noqa: F401 - registers everything
+from mmwsss.apis.trained_model import check_device
+from mmwsss.cli.launch import one_sentence
+from mmwsss.models.segmentors import AFA
+from mmwsss.ops import min_max_norm
+
 MEGABYTE = 2**20
-CONFIG = Path(__file__).parents[2] / 'configs/afa/afa_mit-b1_voc.py'
+CONFIG = Path(__file__).parents[1] / 'configs/afa/afa_mit-b1_voc.py'
 FORMS = ('ours', 'plain')
 NUM_TAGS = 20  # of VOC
 TINY = 64  # side of the crop that loads libraries

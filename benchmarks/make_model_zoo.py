@@ -6,18 +6,18 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import yaml
+from mmengine.config import Config
+from model_zoo import INDEX, PAGE, make_index, make_page
+from model_zoo_results import RESULTS, read_results
+
 import mmwsss  # noqa: F401 - registers everything
 from mmwsss.cli.complexity import build_empty, count_complexity, image_size
 from mmwsss.cli.launch import run_tool
-from mmwsss.cli.model_zoo import INDEX, PAGE, make_index, make_page
-from mmwsss.cli.model_zoo_results import RESULTS, read_results
 from mmwsss.errors import UsageError
 from mmwsss.utils import atomic_write
 
-import yaml
-from mmengine.config import Config
-
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 NUMBERS = ('Parameters', 'FLOPs', 'Image Size')
 
 
@@ -94,7 +94,7 @@ def main(args: argparse.Namespace) -> None:
         if path.is_file() and path.read_text(encoding='utf-8') == text:
             print(f'{name} is up to date.')
         elif args.check:
-            raise UsageError(f'{name} is out of date: run tools/analysis_tools/make_model_zoo.py.')
+            raise UsageError(f'{name} is out of date: run benchmarks/make_model_zoo.py.')
         else:
             with atomic_write(path, 'w') as file:
                 file.write(text)

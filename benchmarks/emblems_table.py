@@ -9,14 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mmwsss.cli.evaluation_tools import unwritable
-from mmwsss.cli.launch import run_tool
-from mmwsss.datasets.emblems import EmblemsSettings
-from mmwsss.errors import UsageError
-from mmwsss.pipeline.budget import budget_options
-from mmwsss.pipeline.children import Child, command_line, readable
-from mmwsss.pipeline.display import clock, say
-from mmwsss.pipeline.emblems_table import (
+from budget import budget_options
+from emblems_rows import (
     END,
     SIZES,
     Size,
@@ -25,9 +19,16 @@ from mmwsss.pipeline.emblems_table import (
     run_folder,
     table_rows,
 )
+
+from mmwsss.cli.evaluation_tools import unwritable
+from mmwsss.cli.launch import run_tool
+from mmwsss.datasets.emblems import EmblemsSettings
+from mmwsss.errors import UsageError
+from mmwsss.pipeline.children import Child, command_line, readable
+from mmwsss.pipeline.display import clock, say
 from mmwsss.utils import atomic_write, number, read_utf8
 
-TOOLS = Path(__file__).resolve().parents[1]
+TOOLS = Path(__file__).resolve().parents[1] / 'tools'
 CONFIGS = TOOLS.parent / 'configs/pipelines'
 DRAW, RUN = 'dataset_converters/make_emblems.py', 'run_pipeline.py'
 # programs that share cores would wait for each other's threads

@@ -10,7 +10,7 @@ SMALL = ['--size', '24', '40', '--repeats', '1', '--tags', '2', '--classes', '3'
 
 @pytest.fixture(scope='module')
 def tool():
-    return load_file('tools/analysis_tools/benchmark_views.py')
+    return load_file('benchmarks/benchmark_views.py')
 
 
 @torch.no_grad()

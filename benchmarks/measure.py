@@ -1,4 +1,4 @@
-"""Seconds and memory of functions, for the tools that compare two forms of one thing."""
+"""Time and memory of functions, for the benchmark tools."""
 
 from __future__ import annotations
 
@@ -18,12 +18,9 @@ CHILD = '--measure-here'
 def best_seconds(
     functions: Sequence[Callable[[], Any]], *, repeats: int, device: str
 ) -> list[float]:
-    """Return the shortest time of each function; they take turns, so that a busy machine slows all.
+    """Return the shortest time of each function in seconds.
 
-    Args:
-        functions: What to measure.
-        repeats: Turns of each.
-        device: Where they run.
+    The functions take turns, so that other load on the machine affects all of them.
     """
     best = [float('inf')] * len(functions)
     for _ in range(repeats):
@@ -37,22 +34,22 @@ def best_seconds(
 
 
 def peak_resident() -> int:
-    """Return the most memory that this process held, in bytes."""
+    """Return the peak memory of this process in bytes."""
     status = Path('/proc/self/status')
-    if status.exists():  # what getrusage says on Linux begins with the peak of the parent
+    if status.exists():  # getrusage on Linux inherits the peak of the parent
         for line in status.read_text().splitlines():
             if line.startswith('VmHWM:'):
                 return int(line.split()[1]) * 1024
-    import resource  # of POSIX
+    import resource  # POSIX only
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == 'darwin' else peak * 1024
 
 
 def extra_memory(function: Callable[[], Any], device: str) -> int:
-    """Return the bytes that one call needs at most, above what is held before it.
+    """Return the peak memory of one call in bytes, minus the memory in use before it.
 
-    On a CPU the peak of the process counts, which nothing resets: call this once a process
+    The peak on a CPU is that of the process and cannot be reset, so call this once per process
     (:func:`run_child`).
     """
     if torch.device(device).type == 'cuda':

@@ -10,15 +10,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import mmwsss  # noqa: F401 - registers everything
-from mmwsss.apis.trained_model import check_device
-from mmwsss.cli.launch import one_sentence
-from mmwsss.models.segmentors import MCTformer
-from mmwsss.utils.measure import CHILD, best_seconds, extra_memory, run_child
-
 import torch
 import torch.nn.functional as F
 from benchmark import build_model, synthetic_batch
+from measure import CHILD, best_seconds, extra_memory, run_child
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
@@ -26,8 +21,13 @@ from mmseg.structures import SegDataSample
 from prettytable import PrettyTable
 from torch import Tensor
 
+import mmwsss  # noqa: F401 - registers everything
+from mmwsss.apis.trained_model import check_device
+from mmwsss.cli.launch import one_sentence
+from mmwsss.models.segmentors import MCTformer
+
 MEGABYTE = 2**20
-CONFIGS = Path(__file__).parents[2] / 'configs/mctformer'
+CONFIGS = Path(__file__).parents[1] / 'configs/mctformer'
 FORMS = ('ours', 'plain')
 VERSIONS = dict(v1=224, v2=224, plus=448)
 WIDTHS = dict(tiny=192, small=384, base=768)
