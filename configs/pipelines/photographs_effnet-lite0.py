@@ -31,6 +31,9 @@ stages = dict(
         cams='refined_maps',
         splits=['train'],
         bg_score='multi-otsu',
+        # its settings are for 500 pixels; wider than in proportion was better
+        crf='labels',
+        crf_config=dict(bilateral=dict(sxy=48)),
     ),
     segmentation=dict(
         type='Train',

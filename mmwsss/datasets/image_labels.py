@@ -10,6 +10,7 @@ from mmwsss.utils import short_list
 
 from .folder_files import FolderFiles, list_folder
 from .image_names import ImageNames
+from .label_readers.class_folders import class_folder_entries, holds_class_folders
 from .label_readers.common import (
     BACKGROUND_NAMES,
     LabelFileError,
@@ -18,9 +19,9 @@ from .label_readers.common import (
     background_error,
     class_name,
 )
-from .label_readers.csv_file import csv_entries
+from .label_readers.csv_file import csv_entries, csv_format
 from .label_readers.folders import mask_entries, voc_entries
-from .label_readers.json_file import json_entries
+from .label_readers.json_file import json_entries, json_format
 from .label_readers.npy_file import npy_entries
 
 ImageLabels = dict[str, tuple[int, ...]]
@@ -28,6 +29,12 @@ ImagePaths = Iterable[str | os.PathLike[str]]
 
 _FOLDERS: dict[str, Reader] = {'.xml': voc_entries, '.png': mask_entries}
 _FILES: dict[str, Reader] = {'.csv': csv_entries, '.json': json_entries, '.npy': npy_entries}
+_FORMATS: dict[Reader, str] = {
+    voc_entries: 'PASCAL VOC annotations',
+    mask_entries: 'index masks',
+    class_folder_entries: 'a folder for each class',
+    npy_entries: 'a vector for each image',
+}
 _WITHOUT_NAMES = (mask_entries, npy_entries)
 
 
@@ -39,13 +46,17 @@ def _folder_files(path: str | os.PathLike[str]) -> FolderFiles | None:
 
 def _reader(path: Path) -> Reader:
     """Choose the reader by the kind of path."""
-    if files := _folder_files(path):
+    files = _folder_files(path)
+    if path.is_dir() and (files is None or files.suffix == '.png') and holds_class_folders(path):
+        return class_folder_entries
+    if files:
         return _FOLDERS[files.suffix]
     if path.is_dir():
         raise LabelFileError(
-            'a folder without VOC annotations (.xml) or masks (.png)',
+            'a folder without VOC annotations (.xml), masks (.png) or folders of photographs, one '
+            'for each class',
             path,
-            advice='give a folder of either, or a .csv, .json or .npy file.',
+            advice='give one of these, or a .csv, .json or .npy file.',
         )
     if not path.exists():
         raise LabelFileError(
@@ -69,11 +80,29 @@ def _names(images: ImagePaths | None) -> list[str] | None:
 
 def _fill(table: LabelTable, path: Path, classes: Sequence[str], images: list[str] | None) -> None:
     """Read a source into a table."""
-    if images is None and (files := _folder_files(path)):
+    reader = _reader(path)
+    if images is None and path.is_dir():
         # their folders tell files of one name apart
-        table.images = files.images
-    for entry in _reader(path)(path, classes, images, table.report):
+        files = list_folder(path) if reader is class_folder_entries else _folder_files(path)
+        table.images = files.images if files else table.images
+    for entry in reader(path, classes, images, table.report):
         table.add(entry)
+
+
+def source_format(path: str | os.PathLike[str]) -> str:
+    """Return in words what kind of source a path is, as the readers understand it.
+
+    Args:
+        path: Any source that :func:`read_image_labels` reads.
+
+    Raises:
+        LabelFileError: it is none.
+    """
+    path = Path(path)
+    reader = _reader(path)
+    if reader in (csv_entries, json_entries):
+        return csv_format(path) if reader is csv_entries else json_format(path)
+    return _FORMATS[reader]
 
 
 def read_image_labels(
@@ -86,8 +115,10 @@ def read_image_labels(
     ===================  =====================================================================
     folder of ``.xml``   PASCAL VOC annotations
     folder of ``.png``   index masks (for making label files; training never opens masks)
-    ``.json``            COCO instances, or ``{"image": ["dog"]}``
-    ``.csv``             columns ``image,labels``, labels separated by ``;``
+    folder of folders    photographs, ``dog/1.jpg``; copies in several folders have all classes
+    ``.json``            ``{"image": ["dog"]}``, or a file of COCO, MMPretrain or Label Studio
+    ``.csv``             columns ``image,labels``, labels separated by ``;``; ``image,label`` with
+                         a row for each class of an image; or a column of 0 and 1 for each class
     ``.npy``             the community's ``cls_labels.npy``, read without running what is in it
     ===================  =====================================================================
 
@@ -134,6 +165,10 @@ def collect_labels(
     return table.labels, problems
 
 
+def _is_class_folders(path: str | os.PathLike[str]) -> bool:
+    return os.path.isdir(path) and _reader(Path(path)) is class_folder_entries
+
+
 def files_without_image(path: str | os.PathLike[str], images: ImageNames) -> list[str]:
     """Return the names of the files in a folder of labels that belong to none of the images.
 
@@ -141,7 +176,7 @@ def files_without_image(path: str | os.PathLike[str], images: ImageNames) -> lis
         path: Any source; a file has none.
         images: The images.
     """
-    files = _folder_files(path)
+    files = None if _is_class_folders(path) else _folder_files(path)
     names = files.images.of.values() if files else ()
     return [name for name in names if images.find(name) is None]
 
@@ -154,7 +189,8 @@ def read_tag_names(
     What else is wrong with the source is left to :func:`read_image_labels`.
 
     Args:
-        path: CSV or JSON file of class names, COCO instances, or folder of VOC annotations.
+        path: CSV or JSON file of class names, COCO instances, folder of VOC annotations or a folder
+            for each class.
         images: Names of the images that matter in a folder; default: all.
 
     Raises:
@@ -198,4 +234,5 @@ __all__ = [
     'files_without_image',
     'read_image_labels',
     'read_tag_names',
+    'source_format',
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from .common import LabelEntry, LabelFileError, Report, entry_error, parsed, read_text, text_lines
@@ -16,7 +16,9 @@ IMAGE_COLUMNS = (
     *('image', 'images', 'filename', 'file_name', 'file', 'name', 'path', 'img', 'id'),
     *('img_path', 'image_path', 'image_id', 'image_name'),
 )
-NO_CLASSES = ('label', 'labels', 'class', 'classes', 'category', 'tag', 'tags', 'target', 'split')
+# of tables with a row for each class of an image
+CLASS_COLUMNS = ('label', 'class', 'category', 'tag', 'class_name', 'label_name')
+NO_CLASSES = (*CLASS_COLUMNS, 'labels', 'classes', 'tags', 'target', 'split')
 BITS = {'0': False, '1': True, '0.0': False, '1.0': True, 'false': False, 'true': True, '': False}
 
 
@@ -28,13 +30,17 @@ def _header(path: Path, text: str) -> tuple[str, list[str]]:
         fields = [field.strip().strip('"').lower() for field in first.split(delimiter)]
         if set(COLUMNS) <= set(fields):
             return delimiter, fields
+        image = next((name for name in IMAGE_COLUMNS if name in fields), None)
+        label = [name for name in CLASS_COLUMNS if name in fields]
+        if image and len(label) == 1:
+            return delimiter, [{image: 'image', label[0]: 'label'}.get(f, f) for f in fields]
         if _is_one_hot(fields, lines[1:], delimiter):
             return delimiter, ['image', *_fields(first, delimiter)[1:]]
     raise LabelFileError(
         f'received {first[:60]!r} where the column names "image" and "labels" are expected',
         f'{path}, line 1',
-        advice='begin the file with the line "image,labels", or with "image" and a column for '
-        'each class that holds 0 or 1.',
+        advice='begin the file with the line "image,labels", with "image,label" for a row for '
+        'each class of an image, or with "image" and a column for each class that holds 0 or 1.',
     )
 
 
@@ -64,7 +70,8 @@ def csv_entries(
     The delimiter (comma, semicolon or tab) is that of the first line. Within the field the
     labels are separated by ``;``, ``|`` or, where the delimiter is another or the field is
     quoted, a comma. An empty field means that the image shows none of the classes. In the place
-    of ``labels`` there may be a column for each class, which holds 0 or 1.
+    of ``labels`` there may be a column for each class, which holds 0 or 1, or a column ``label``
+    (``class``, ``category`` or ``tag``), with a row for each class of an image.
 
     Args:
         path: The file, UTF-8 with or without byte order mark, any line ends.
@@ -89,11 +96,37 @@ def csv_entries(
 
     try:
         next(rows, None)
-        yield from parsed(rows, parse, report)
+        entries = parsed(rows, parse, report)
+        yield from _joined(entries) if 'label' in header else entries
     except csv.Error as error:
         place = f'{path}, line {reader.line_num}'
         text = f'not valid CSV ({error})'
         raise LabelFileError(text, place, advice='check the quotes.') from error
+
+
+def _joined(entries: Iterable[LabelEntry]) -> Iterator[LabelEntry]:
+    """Join the rows of each image."""
+    found: dict[str, LabelEntry] = {}
+    for entry in entries:
+        first = found.setdefault(entry.image, entry)
+        found[entry.image] = first._replace(classes={**entry.classes, **first.classes})
+    yield from found.values()
+
+
+def csv_format(path: Path) -> str:
+    """Return in words which kind of table a file is.
+
+    Args:
+        path: The file.
+
+    Raises:
+        LabelFileError: it cannot be read, or has no header.
+    """
+    _, header = _header(path, read_text(path))
+    if 'labels' in header:
+        return 'a row for each image'
+    row = 'a row for each class of an image'
+    return row if 'label' in header else 'a column for each class'
 
 
 def _row_names(
@@ -107,8 +140,9 @@ def _row_names(
             advice='separate the labels of an image by ";" and keep the delimiter of an empty '
             'field.',
         )
-    if 'labels' in header:
-        names = separators.split(row[header.index('labels')])
+    column = next((name for name in ('labels', 'label') if name in header), None)
+    if column:
+        names = separators.split(row[header.index(column)])
         return [name.strip() for name in names if name.strip()]
     pairs = [(name, value.strip()) for name, value in zip(header[1:], row[1:], strict=False)]
     for name, value in pairs:

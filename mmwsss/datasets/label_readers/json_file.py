@@ -1,4 +1,4 @@
-"""Reader of image-level labels in a JSON file of any of three structures."""
+"""Reader of image-level labels in a JSON file of any of four structures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from .coco_json import coco_entries, is_instances
 from .common import LabelEntry, LabelFileError, Report, entry_error, parse_json, parsed
+from .label_studio import is_label_studio, label_studio_entries
 
 
 class RepeatedKeys(dict):
@@ -111,7 +112,8 @@ def _mapping_entries(content: Any, path: Path, report: Report) -> Iterator[Label
         raise LabelFileError(
             f'holds a {type(content).__name__} where an object is expected',
             path,
-            advice='write {"image": ["class", ...]}, or give a COCO instances file.',
+            advice='write {"image": ["class", ...]}, or give a file of COCO, MMPretrain or Label '
+            'Studio.',
         )
     pairs = content.pairs if isinstance(content, RepeatedKeys) else content.items()
 
@@ -130,12 +132,13 @@ def _mapping_entries(content: Any, path: Path, report: Report) -> Iterator[Label
 def json_entries(
     path: Path, classes: Sequence[str], images: Sequence[str] | None, report: Report
 ) -> Iterator[LabelEntry]:
-    """Read a JSON file ``{"image": ["dog"]}``, COCO instances or annotations of MMPretrain.
+    """Read a JSON file ``{"image": ["dog"]}``, of COCO, of MMPretrain or of Label Studio.
 
     Args:
         path: The file.
         classes: Not used: the file holds names.
-        images: Not used: all entries are read.
+        images: Names of images, which tell what an upload to Label Studio was called; all entries
+            are read.
         report: Gets an error for each entry of another structure.
 
     Raises:
@@ -146,4 +149,23 @@ def json_entries(
         return _data_list_entries(content, path, report)
     if is_instances(content):
         return coco_entries(content, path, report)
+    if is_label_studio(content):
+        return label_studio_entries(content, path, images, report)
     return _mapping_entries(content, path, report)
+
+
+def json_format(path: Path) -> str:
+    """Return in words which of the structures a file has.
+
+    Args:
+        path: The file.
+
+    Raises:
+        LabelFileError: it cannot be read.
+    """
+    content = load_json(path)
+    if is_data_list(content):
+        return "MMPretrain's annotations"
+    if is_instances(content):
+        return "COCO's annotations"
+    return "Label Studio's tasks" if is_label_studio(content) else 'class names by image'

@@ -24,7 +24,7 @@ from mmwsss.datasets.check import (
 )
 from mmwsss.datasets.class_names import class_names
 from mmwsss.datasets.folder_files import list_folder
-from mmwsss.datasets.image_labels import collect_labels, read_tag_names
+from mmwsss.datasets.image_labels import collect_labels, read_tag_names, source_format
 from mmwsss.datasets.image_names import IMAGE_SUFFIXES
 from mmwsss.datasets.masks import MAX_CLASSES
 from mmwsss.errors import UsageError
@@ -292,7 +292,8 @@ def check_folder(
     wrong = [text for kind, text in texts.items() if kind in ERRORS]
     if wrong:
         raise UsageError('\n'.join([*wrong, *filter(None, unused)]))
-    notes = [_counts(found, entries, tags), *texts.values(), *filter(None, unused)]
+    kind = f'Tags: {labels}, {source_format(labels)}.'
+    notes = [kind, _counts(found, entries, tags), *texts.values(), *filter(None, unused)]
     for note in notes:
         say(note)
     return OwnFolder(images, labels, found, entries, notes, tags)

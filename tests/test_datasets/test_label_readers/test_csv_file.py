@@ -3,7 +3,7 @@
 import pytest
 
 from mmwsss.datasets import LabelFileError, read_image_labels
-from mmwsss.datasets.image_labels import read_tag_names
+from mmwsss.datasets.image_labels import read_tag_names, source_format
 
 CLASSES = ('background', 'dog', 'person', 'cat')
 EXPECTED = {'a': (0, 1), 'b': ()}
@@ -89,7 +89,7 @@ def test_a_column_for_each_class(tmp_path, content):
     [
         (b'image,dog,mouse\na,0,1\n', "line 2: unknown class 'mouse'"),
         (b'image,dog,cat\na,0,1\nb,2,0\n', "line 3: column 'dog' holds '2' where 0 or 1"),
-        (b'image,label\na,1\n', 'or with "image" and a column for each class'),
+        (b'image,target\na,1\n', 'or with "image" and a column for each class'),
     ],
 )
 def test_wrong_columns_of_classes(tmp_path, content, message):
@@ -103,3 +103,21 @@ def test_unicode_forms_of_a_class_are_one_class(tmp_path):
     assert read_tag_names(path) == ('caf\u00e9',)
     for name in ('caf\u00e9', 'cafe\u0301'):
         assert read_image_labels(path, ('background', name)) == {'a': (0,), 'b': (0,)}
+
+
+@pytest.mark.parametrize('header', ['image,label', 'split,Filename,Class', 'file_name,category'])
+def test_a_row_for_each_class_of_an_image(tmp_path, header):
+    columns = header.lower().split(',')
+    place = {name: k for k, name in enumerate(columns)}
+    image = next(k for name, k in place.items() if name.startswith(('image', 'file')))
+    label = next(k for name, k in place.items() if name in ('label', 'class', 'category'))
+    rows = [('rex.jpg', 'dog'), ('rex.jpg', 'cat'), ('none.jpg', ''), ('rex.jpg', 'dog')]
+    lines = [header]
+    for name, tag in rows:
+        fields = ['train'] * len(columns)
+        fields[image], fields[label] = name, tag
+        lines.append(','.join(fields))
+    path = tmp_path / 'tags.csv'
+    path.write_text('\n'.join(lines))
+    assert read_image_labels(path, ('background', 'cat', 'dog')) == {'rex': (0, 1), 'none': ()}
+    assert source_format(path) == 'a row for each class of an image'

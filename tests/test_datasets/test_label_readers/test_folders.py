@@ -59,7 +59,7 @@ def test_a_coloured_mask_is_refused(tmp_path):
     'name, match',
     [
         ('nothing.csv', r'nothing\.csv: does not exist: give image_labels'),
-        ('empty', 'a folder without VOC annotations .* or masks'),
+        ('empty', 'a folder without VOC annotations .* masks .* for each class'),
         ('labels.txt', r'received a \.txt file where a folder'),
     ],
 )
