@@ -28,6 +28,7 @@ TRAINED = {'test.py', 'make_cams.py', 'make_walks.py', 'make_predictions.py'}
 # settings that the configs leave at their defaults
 NEW = {
     'model.affinity_head.head_channels',
+    'model.loss_pce.repel_weight',
     'model.plus',
     'test_evaluator.metrics.1.erosion',
     'test_evaluator.metrics.1.output_dir',
