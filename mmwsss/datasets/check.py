@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from .folder_files import FolderFiles
 from .image_labels import ImageLabels
 from .image_level_dataset import ImageEntry
 from .masks import IGNORE_INDEX, MaskError, read_mask
+from .tag_statistics import tag_statistics
 from .transforms import ImageFileError, LoadImageChecked
 
 # headings in the order of the report
@@ -40,7 +41,10 @@ ERRORS = (
 NOTES = (
     'image without tags',
     'class without images',
-    'class on every image',
+    'class on nearly every image',
+    'classes that occur together',
+    'class with few images',
+    'no image without tags',
     'mask without a pixel that counts',
     'tags unlike the mask',
     'file that is not used',
@@ -230,27 +234,6 @@ def check_tags(
     return findings
 
 
-def constant_tags(
-    names: Collection[str], labels: ImageLabels, classes: Sequence[str]
-) -> list[Finding]:
-    """Find classes that every image is tagged with: nothing tells what they look like.
-
-    Args:
-        names: Ids of the images.
-        labels: The labels.
-        classes: Class names, background first.
-
-    Returns:
-        One finding a class.
-    """
-    tagged = Counter(k for name in names for k in labels.get(name, ()))
-    return [
-        Finding('class on every image', f'{classes[k + 1]} on all {number}')
-        for k, number in sorted(tagged.items())
-        if number == len(names) > 1
-    ]
-
-
 def compare_masks(
     entries: Sequence[ImageEntry],
     reports: Sequence[ImageReport],
@@ -323,7 +306,11 @@ def check_dataset(
         report.findings += check_tags(entries, labels, present, files)
         report.findings += compare_masks(entries, reports, labels, classes)
         names = {entry.image_id for entry in entries}
-        report.findings += constant_tags(names, labels, classes)
+        report.findings += [
+            Finding(kind, text)
+            for kind, texts in tag_statistics(sorted(names), labels, classes).items()
+            for text in texts
+        ]
         report.tagged = Counter(k for name in names for k in labels.get(name, ()))
         for k, name in enumerate(classes[1:]):
             if not report.tagged[k]:

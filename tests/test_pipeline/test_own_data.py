@@ -528,7 +528,8 @@ def test_what_is_worth_knowing_is_said(folder):
     save_mask(folder / 'masks/z.png', np.zeros((6, 9), np.uint8))
     said = []
     check(folder, masks=str(folder / 'masks'), classes=[*CLASSES, 'train'], say=said.append)
-    first, *others = said
+    kind, first, *others = said
+    assert kind == f'Tags: {folder / "tags.csv"}, a row for each image.'
     assert first == (
         '5 photographs, tagged car 2, dog 3, train 0; 1 have a mask and are evaluated.'
     )

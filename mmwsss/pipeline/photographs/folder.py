@@ -72,10 +72,23 @@ ADVICE: Mapping[str, tuple[str, str]] = MappingProxyType(
             'Masks that hold nothing but 255 (ignored)',
             'their photographs are not evaluated',
         ),
-        'class on every image': (
-            'Classes on every photograph',
+        'class on nearly every image': (
+            'Classes on nearly every photograph',
             'what is everywhere cannot be told from the background: add photographs without them, '
             'with the other tags they have, or none',
+        ),
+        'classes that occur together': (
+            'Classes that hardly ever occur without each other',
+            'nothing says which is which: add photographs of one without the other, or make them '
+            'one class',
+        ),
+        'class with few images': (
+            'Classes with fewer than 20 photographs',
+            'they come out worst as a rule: add photographs of them',
+        ),
+        'no image without tags': (
+            'Photographs without any of the classes are missing',
+            'some with an empty label show what is around objects and belongs to no class',
         ),
         'mask without image': ('Masks without photograph', 'they are not used'),
         'image without tags': ('Photographs without tags', 'they count as showing no class'),
