@@ -245,6 +245,8 @@ def test_a_wrong_call_is_one_sentence_before_anything_runs(toys, capsys, words, 
 def test_stages_of_a_row_are_those_of_its_pipeline(row):
     name = SIZES['tiny'].pipelines[row.method]
     stages = read_pipeline(f'{ROOT}/configs/pipelines/{name}.py').stages
+    masks = stages.get(row.crf, {})
+    assert masks.get('crf') or masks.get('type') != 'MakePseudoMasks'
     stages = {name: stage.type for name, stage in stages.items()}
     assert stages[row.maps] == 'MakeCAMs'
     assert all(stages[training] == 'Train' for training in row.trainings)

@@ -105,8 +105,7 @@ benchmarks/benchmark_dense_crf.py   IN --device cpu --labels 2 --size 8 8 --iter
 """
 # These take no path: numbers, names of devices and switches alone.
 NO_PATHS = (
-    *('benchmark_afa.py', 'benchmark_afa_labels.py', 'benchmark_mctformer.py'),
-    *('benchmark_par.py', 'benchmark_toco.py'),
+    *('benchmark_afa.py', 'benchmark_afa_labels.py', 'benchmark_par.py'),
     *('benchmark_random_walk.py', 'benchmark_views.py', 'make_model_zoo.py'),
     *('benchmark_mctformer.py', 'benchmark_toco.py'),
 )
