@@ -94,9 +94,10 @@ def measure_unseen(args: argparse.Namespace, work: Path) -> dict[str, float]:
     words = ['--out-dir', cams, '--work-dir', out / 'logs', '--cfg-options', *options]
     call('make_cams.py', work / 'configs/cam.py', checkpoint, *words)
     call('refine_maps.py', cams, '--images', val / 'images', '--out-dir', refined)
-    names = ['--classes', 'background', *args.classes]
-    words = ['--images', val / 'images', '--out-dir', pseudo, '--bg-score', 'multi-otsu', *names]
-    call('make_pseudo_masks.py', refined, *words)
+    # as in configs/pipelines/photographs_effnet-lite0.py
+    words = ['--bg-score', 'multi-otsu', '--crf', 'labels', '--crf-config', 'bilateral.sxy=48']
+    words += ['--images', val / 'images', '--out-dir', pseudo]
+    call('make_pseudo_masks.py', refined, *words, '--classes', 'background', *args.classes)
     call('infer.py', val / 'images', '--work-dir', work, '--out-dir', out / 'test')
     folders = (cams, refined, pseudo, out / 'test/masks')
     tools = ('eval_cams.py', 'eval_cams.py', 'eval_masks.py', 'eval_masks.py')

@@ -64,8 +64,9 @@ def test_output_that_nobody_takes_is_no_traceback(tmp_path):
     words = [sys.executable, '-c', MAIN, str(tmp_path)]
     process = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
     found = json.loads(process.stdout.splitlines()[-1])
-    # argparse drops what nobody takes of a long help
-    assert found[:3] == [[0, ''], [1, ''], [1, '']]
+    # newer versions of argparse drop what nobody takes of a long help
+    assert found[0] in ([0, ''], [1, ''])
+    assert found[1:3] == [[1, ''], [1, '']]
     for status, error in found[4:]:
         assert (status, error.count('\n')) == (2, 1)
         assert error.startswith('x.py: A file or the output cannot be written (No space left')
