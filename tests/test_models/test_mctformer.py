@@ -287,7 +287,10 @@ def test_two_processes_give_the_gradients_of_one(cfg, tmp_path):
         ('fusion=sum', r"fusion must be one of \('attention', 'patch', 'product', 'sqrt'\)"),
         ('attention_reduce=max', r"attention_reduce one of \('sum', 'mean'\), got 'sqrt' and"),
         ('patch_head=None', "fusion='sqrt' needs a patch_head: set one, or set fusion='attention'"),
-        ('shared_token=True', 'shared_token=True cannot distinguish classes: set fusion to another'),
+        (
+            'shared_token=True',
+            'shared_token=True cannot distinguish classes: set fusion to another',
+        ),
         ('test_cfg.output=seg', 'test_cfg.output must be one of'),
         ('pcm.type=PixelCorrelation', 'MCTformer takes no pcm'),
         (
