@@ -1,4 +1,4 @@
-"""How good class activation maps are, and the files that hold them."""
+"""Evaluation of class activation maps and masks, and the files of maps."""
 
 from .cam_curve import CAMCurve, cam_curve, cam_histogram
 from .cam_files import CAMFileError, read_cam_file, write_cam_file

@@ -1,4 +1,4 @@
-"""Background scores that need no masks: Otsu's thresholds of the scores of all maps."""
+"""Background scores without ground truth: Otsu's thresholds of the scores of all maps."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ OTSU, MULTI_OTSU = RULES = ('otsu', 'multi-otsu')
 
 
 def otsu_threshold(counts: NDArray[np.integer], values: NDArray[np.floating]) -> float:
-    """Return the value that splits a histogram into two classes which differ most.
+    """Return the threshold that best separates a histogram into two classes.
 
     Source: Otsu, IEEE Transactions on Systems, Man, and Cybernetics 1979
 
     Args:
-        counts: How often each value occurs.
-        values: Increasing.
+        counts: Number of occurrences of each value.
+        values: Increasing values.
 
     Returns:
-        The middle between the largest value of the lower class and the next one; 0.5 where all
-        that occur are one.
+        The mean of the largest value of the lower class and the next one; 0.5 if only one value
+        occurs.
 
     Shapes:
         counts, values: ``(B,)``.
@@ -50,15 +50,15 @@ def otsu_threshold(counts: NDArray[np.integer], values: NDArray[np.floating]) ->
 
 
 def multi_otsu_threshold(counts: NDArray[np.number]) -> float:
-    """Return the upper one of the two values that split a histogram into three different groups.
+    """Return the upper of the two thresholds that best separate a histogram into three classes.
 
     Source: Liao et al., Journal of Information Science and Engineering 2001
 
     Args:
-        counts: Histogram of values in [0, 1], bins of equal width.
+        counts: Histogram of values in [0, 1] with bins of equal width.
 
     Returns:
-        The upper edge of the last bin of the middle group; 0.5 where fewer than three bins hold
+        The upper edge of the last bin of the middle class; 0.5 if fewer than three bins hold
         values.
 
     Shapes:
@@ -83,20 +83,20 @@ def multi_otsu_threshold(counts: NDArray[np.number]) -> float:
 
 
 def automatic_background_score(paths: Iterable[str | os.PathLike[str]], rule: str = OTSU) -> float:
-    """Return the background score that the scores of maps suggest.
+    """Estimate a background score from the scores of maps.
 
-    Each pixel counts by the largest of its scores, in half precision: files in float32 give the
-    same. No mask is needed; pixels of images without any class are left out, since they are
+    Uses the largest score of each pixel in half precision, so files in float16 and float32 give the
+    same result. Needs no masks. Images without classes are skipped, because their pixels are
     background at any score.
 
     Args:
         paths: Files of maps.
-        rule: ``otsu`` splits the pixels into background and objects. ``multi-otsu`` splits them
-            into three groups, of which the highest are objects: it suits maps that pixel
-            correlation has smoothed, where what surrounds an object has scores of its own.
+        rule: ``otsu`` separates the pixels into background and objects. ``multi-otsu`` separates
+            them into three classes, the highest of which are objects; use it for maps smoothed by
+            pixel correlation, in which the surroundings of objects have intermediate scores.
 
     Raises:
-        CAMFileError: one is none.
+        CAMFileError: a file is not a valid file of maps.
     """
     counts = np.zeros(len(VALUES), np.int64)
     for path in paths:

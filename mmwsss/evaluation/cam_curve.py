@@ -22,16 +22,16 @@ DEFAULT_THRESHOLDS = (
 
 
 def check_thresholds(thresholds: Sequence[float]) -> Tensor:
-    """Return thresholds as the float32 numbers that scores are compared with.
+    """Return thresholds as float32, the type of the scores.
 
     Args:
-        thresholds: Increasing, at least 0: below 0 a class that is not there would win.
+        thresholds: Increasing and at least 0, because absent classes would win below 0.
 
     Shapes:
         returns: ``(T,)`` float32.
 
     Raises:
-        ValueError: there is none, they do not increase, or one is negative.
+        ValueError: ``thresholds`` is empty, does not increase or has a negative value.
     """
     values = torch.tensor([float(t) for t in thresholds], dtype=torch.float32)
     if not len(values) or not bool((values >= 0).all()) or not bool((values.diff() > 0).all()):
@@ -53,19 +53,19 @@ def cam_histogram(
 ) -> Tensor:
     """Count pixels by true class, best class and how many thresholds the best score exceeds.
 
-    At threshold t a pixel gets its best class if that score is larger than t, else the
-    background; with equal scores the first class is the best. So these counts hold the label
-    maps at every threshold.
+    At threshold t, a pixel gets its best class if that score exceeds t, else the background; of
+    equal scores, the first class is the best. The counts thus determine the confusion matrix at
+    every threshold.
 
     Args:
-        scores: Normalised maps of all foreground classes, -inf where a class cannot be; or of
-            those that ``keys`` names.
-        target: True classes.
+        scores: Normalised maps of all foreground classes, -inf for impossible classes; or of the
+            classes in ``keys``.
+        target: Ground truth.
         thresholds: From :func:`check_thresholds`.
-        ignore: Value of the target that is left out.
-        keys: Foreground indices of the maps, increasing; the other classes cannot be.
-        num_classes: Classes with background, to go with ``keys``.
-        erosion: Side of the square that class masks are eroded by, see
+        ignore: Value of the target to ignore.
+        keys: Foreground indices of the maps, increasing; other classes are impossible.
+        num_classes: Number of classes including background; required with ``keys``.
+        erosion: Side of the square by which class masks are eroded, see
             :func:`~mmwsss.evaluation.erosion.erode_best`.
 
     Shapes:
@@ -73,10 +73,10 @@ def cam_histogram(
         target: ``(H, W)`` integers in 0 ... K, or ``ignore``.
         thresholds: ``(T,)`` float32.
         keys: ``(n,)`` int64.
-        returns: ``(K + 1, K, T + 1)`` int64, sum = pixels that are not ignored.
+        returns: ``(K + 1, K, T + 1)`` int64; the sum is the number of pixels not ignored.
 
     Raises:
-        ValueError: sizes differ, the target has another value, or a score is NaN.
+        ValueError: the sizes differ, a value of the target is no class, or a score is NaN.
 
     Example:
         >>> scores = torch.tensor([[[.1, .2]], [[.4, .2]]])  # two classes, two pixels
@@ -117,7 +117,7 @@ def cam_histogram(
 
 @dataclass(frozen=True)
 class CAMCurve:
-    """Counts and figures at T thresholds; classes with background first.
+    """Counts and metrics at T thresholds; background is class 0.
 
     Source: Wang et al., CVPR 2020, Eqs. 13 and 14, https://arxiv.org/abs/2004.04581, for ``m_fp``
     and ``m_fn``; Chen et al., 2022, Tables 12 and 13, https://arxiv.org/abs/2210.14618, for
@@ -125,9 +125,9 @@ class CAMCurve:
 
     Args:
         thresholds: Background scores, ``(T,)``.
-        tp: Pixels of a class that got it, ``(T, K + 1)`` int64, like the next two.
-        pred: Pixels that got a class.
-        gt: Pixels that belong to a class.
+        tp: Correctly predicted pixels per class, ``(T, K + 1)`` int64, like the next two.
+        pred: Predicted pixels per class.
+        gt: Pixels per class in the ground truth.
     """
 
     thresholds: np.ndarray
@@ -137,7 +137,7 @@ class CAMCurve:
 
     @property
     def iou(self) -> np.ndarray:
-        """Intersection over union, ``(T, K + 1)``, 0 for a class that occurs nowhere."""
+        """Intersection over union, ``(T, K + 1)``; 0 for a class that never occurs."""
         return self.tp / self._union
 
     @property
@@ -147,32 +147,32 @@ class CAMCurve:
 
     @property
     def num_found(self) -> np.ndarray:
-        """Foreground classes with a true positive, ``(T,)``: those m_FP and m_FN average."""
+        """Number of foreground classes with a TP, ``(T,)``; m_FP and m_FN average these."""
         return (self.tp[:, 1:] > 0).sum(axis=1)
 
     @property
     def m_fp(self) -> np.ndarray:
-        """Over-activation, ``(T,)``: mean of FP / TP; NaN where no class has a TP."""
+        """Over-activation, ``(T,)``: mean of FP / TP; NaN if no class has a TP."""
         return self._mean_over_tp(self.pred)
 
     @property
     def m_fn(self) -> np.ndarray:
-        """Under-activation, ``(T,)``: mean of FN / TP; NaN where no class has a TP."""
+        """Under-activation, ``(T,)``: mean of FN / TP; NaN if no class has a TP."""
         return self._mean_over_tp(self.gt)
 
     @property
     def fp(self) -> np.ndarray:
-        """False positives, ``(T,)``: mean over all classes of their share of the union."""
+        """False positives, ``(T,)``: fraction of the union, averaged over all classes."""
         return ((self.pred - self.tp) / self._union).mean(axis=1)
 
     @property
     def fn(self) -> np.ndarray:
-        """False negatives, ``(T,)``: mean over all classes of their share of the union."""
+        """False negatives, ``(T,)``: fraction of the union, averaged over all classes."""
         return ((self.gt - self.tp) / self._union).mean(axis=1)
 
     @property
     def best(self) -> int:
-        """Position of the threshold with the highest mIoU, the first of equals."""
+        """Index of the threshold with the highest mIoU; the first of equal ones."""
         return int(self.miou.argmax())
 
     @property
@@ -186,11 +186,11 @@ class CAMCurve:
 
 
 def cam_curve(counts: np.ndarray, thresholds: Sequence[float] | np.ndarray) -> CAMCurve:
-    """Turn the histogram of all images into the counts at every threshold.
+    """Compute the counts at every threshold from the histogram of all images.
 
     Args:
-        counts: Sum of what :func:`cam_histogram` gave.
-        thresholds: Those that it was given.
+        counts: Sum of the results of :func:`cam_histogram`.
+        thresholds: Thresholds passed to it.
 
     Shapes:
         counts: ``(K + 1, K, T + 1)`` int64.

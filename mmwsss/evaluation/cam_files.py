@@ -1,4 +1,4 @@
-"""Class activation maps of one image as a file, in this project's and the community's layouts."""
+"""Files with the class activation maps of one image, in this project's and other layouts."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ IRN_STRIDE = 4
 
 
 class CAMFileError(FileProblemError):
-    """A file that does not hold class activation maps as it should."""
+    """A file of class activation maps that is damaged or not valid."""
 
 
 class _TensorPickler(pickle.Pickler):
-    """Pickle a tensor by its values: torch's own way writes memory addresses."""
+    """Pickle tensors by value; torch's default writes memory addresses."""
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, Tensor):
@@ -56,7 +56,7 @@ def _write_irn(file: IO[bytes], keys: np.ndarray, cams: np.ndarray) -> None:
 
 
 def _write_psa(file: IO[bytes], keys: np.ndarray, cams: np.ndarray) -> None:
-    """PSA and SEAM: one float32 map a class, by its foreground index."""
+    """PSA and SEAM: one float32 map per class, by foreground index."""
     _save_object(file, {int(key): cams[i] for i, key in enumerate(keys)})
 
 
@@ -64,14 +64,14 @@ _WRITERS = dict(npz=_write_npz, irn=_write_irn, psa=_write_psa)
 
 
 def cam_file_name(image_id: str, layout: str = 'npz') -> str:
-    """Return the name of an image's file.
+    """Return the file name of the maps of an image.
 
     Args:
-        image_id: Name of the image without its extension.
+        image_id: Name of the image without extension.
         layout: ``npz``, ``irn`` or ``psa``.
 
     Raises:
-        ValueError: the layout is another one.
+        ValueError: ``layout`` is unknown.
     """
     if layout not in SUFFIXES:
         raise ValueError(f'format must be one of {", ".join(SUFFIXES)}, got {layout!r}.')
@@ -86,29 +86,29 @@ def write_cam_file(
     layout: str = 'npz',
     dtype: str = 'float16',
 ) -> None:
-    """Write the class activation maps of one image; the same maps give the same bytes.
+    """Write the class activation maps of one image; the output is deterministic.
 
     ``npz`` is this project's layout: ``keys``, ``cams`` and ``version``. The other two are
-    dicts that ``np.load(path, allow_pickle=True).item()`` gives, float32:
+    float32 dicts, loaded with ``np.load(path, allow_pickle=True).item()``:
 
     - ``irn`` (Ahn et al., CVPR 2019): ``keys`` as here; ``cam``, a tensor
-      ``(n, ceil(H / 4), ceil(W / 4))``; ``high_res``, ``(n, H, W)``; both cut to [0, 1].
+      ``(n, ceil(H / 4), ceil(W / 4))``; ``high_res``, ``(n, H, W)``; both clipped to [0, 1].
     - ``psa`` (Ahn and Kwak, CVPR 2018; SEAM too): class index -> ``(H, W)``.
 
     Args:
-        path: File to write, through a temporary name.
+        path: File to write; replaced atomically.
         keys: Foreground indices of the maps.
         cams: Normalised maps.
         layout: ``npz``, ``irn`` or ``psa``.
-        dtype: ``float16`` or ``float32``, of ``npz``.
+        dtype: ``float16`` or ``float32``, for ``npz``.
 
     Shapes:
         keys: ``(n,)`` integers.
         cams: ``(n, H, W)`` float.
 
     Raises:
-        ValueError: layout, dtype, or shapes are none of these.
-        CAMFileError: a value is NaN or infinite, or too large for this dtype.
+        ValueError: ``layout`` or ``dtype`` is unknown, or a shape is wrong.
+        CAMFileError: a value is NaN, infinite or too large for ``dtype``.
     """
     cam_file_name('', layout)
     if dtype not in DTYPES:
@@ -132,19 +132,17 @@ def write_cam_file(
 def read_cam_file(
     path: str | os.PathLike[str], num_classes: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Read and check a file in the ``npz`` layout; nothing in it is executed.
+    """Read and check a file in the ``npz`` layout, without executing pickled code.
 
     Args:
-        path: File that :func:`write_cam_file` wrote.
-        num_classes: Classes with background, to check the keys against.
+        num_classes: Number of classes including background, for checking the keys.
 
     Shapes:
         returns: keys ``(n,)`` int64 and cams ``(n, H, W)`` float16 or float32.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        CAMFileError: the file is truncated, of another kind or version, or its contents do
-            not fit together.
+        FileNotFoundError: the file does not exist.
+        CAMFileError: the file is truncated, has another type or version, or is inconsistent.
     """
     try:
         version, keys, cams = read_arrays(path, ('version', 'keys', 'cams'))

@@ -1,4 +1,4 @@
-"""Maps of files together with the images that they were made of."""
+"""Reading of maps together with their images."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ from .cam_files import CAMFileError, read_cam_file
 def check_cam_size(
     cam_path: str | Path, cams: np.ndarray, image_path: str | Path, size: tuple[int, int]
 ) -> None:
-    """Refuse maps that are not as large as their image.
+    """Check that maps have the size of their image.
 
     Args:
-        cam_path: File of the maps.
-        cams: The maps.
-        image_path: File of the image.
+        cam_path: File of the maps, for the error.
+        image_path: File of the image, for the error.
         size: Height and width of the image.
 
     Shapes:
@@ -46,15 +45,14 @@ def read_image_and_cams(
     """Read an image and its maps.
 
     Args:
-        image_path: The image.
         cam_path: File in the ``npz`` layout.
-        num_classes: Classes with background, to check the keys against.
+        num_classes: Number of classes including background, for checking the keys.
 
     Shapes:
         returns: image ``(3, H, W)`` uint8 RGB, keys ``(n,)`` int64, maps ``(n, H, W)`` float32.
 
     Raises:
-        CAMFileError: the maps cannot be used, or have another size than the image.
+        CAMFileError: the file of maps is not valid, or its size differs from the image.
         ImageFileError: the image cannot be read.
         OSError: a file is missing.
     """

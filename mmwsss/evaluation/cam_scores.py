@@ -1,4 +1,4 @@
-"""How well the maps of files agree with masks."""
+"""Comparison of files of maps with ground-truth masks."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ SparseCounts = tuple[NDArray[np.int64], NDArray[np.int64]]
 def count_cam_file(
     paths: tuple[str, str], num_classes: int, thresholds: tuple[float, ...], *, erosion: int = 0
 ) -> SparseCounts:
-    """Compare the maps of a file with a mask.
+    """Compare the maps of a file with the ground truth.
 
     Args:
-        paths: File in the ``npz`` layout, and true mask.
-        num_classes: Classes with background.
+        paths: File in the ``npz`` layout, and mask of the ground truth.
+        num_classes: Number of classes including background.
         thresholds: Background scores, see :func:`~mmwsss.evaluation.cam_curve.check_thresholds`.
         erosion: As in :func:`~mmwsss.evaluation.cam_histogram`.
 
     Returns:
-        Positions and values of the entries of :func:`~mmwsss.evaluation.cam_histogram` that are
-        not 0: they are few, and travel between processes.
+        Positions and values of the nonzero entries of :func:`~mmwsss.evaluation.cam_histogram`,
+        which are few and thus cheap to send between processes.
 
     Raises:
-        CAMFileError: the file is damaged, or of other images or classes.
-        MaskError: the mask cannot be read or holds what is no class.
-        FileNotFoundError: there is no file of maps.
+        CAMFileError: the file is damaged, or belongs to another image or other classes.
+        MaskError: the mask cannot be read, or a value is no class.
+        FileNotFoundError: the file of maps does not exist.
     """
     cam_path, mask_path = paths
     keys, cams = read_cam_file(cam_path, num_classes)
@@ -71,12 +71,11 @@ def count_cam_file(
 def sum_counts(
     parts: Iterable[SparseCounts], num_classes: int, num_thresholds: int
 ) -> NDArray[np.int64]:
-    """Add up the histograms of images.
+    """Sum the histograms of images.
 
     Args:
-        parts: Positions and values of the entries that are not 0, an image each.
-        num_classes: Classes with background.
-        num_thresholds: Background scores.
+        parts: Positions and values of the nonzero entries of each image.
+        num_classes: Number of classes including background.
 
     Shapes:
         returns: ``(num_classes, num_classes - 1, num_thresholds + 1)`` int64.
@@ -89,15 +88,15 @@ def sum_counts(
 
 
 def curve_figures(curve: CAMCurve, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Return the figures at the best background score.
+    """Return the metrics at the best background score.
 
     Args:
-        curve: Of all images.
-        classes: Names, background first.
+        curve: Curve of all images.
+        classes: Names of the classes, background first.
 
     Returns:
-        What :func:`~mmwsss.evaluation.mask_scores.mask_figures` gives for the masks at this
-        background score, and the score as ``threshold``.
+        The metrics of :func:`~mmwsss.evaluation.mask_scores.mask_figures` at this background
+        score, and the score as ``threshold``.
 
     Example:
         >>> from mmwsss.evaluation import cam_curve

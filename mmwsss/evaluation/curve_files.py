@@ -14,12 +14,7 @@ COLUMNS = ('threshold', 'mIoU', 'm_FP', 'm_FN', 'classes_found')
 
 
 def write_curve(path: str | os.PathLike[str], curve: CAMCurve) -> None:
-    """Write one line a threshold: mIoU in per cent, m_FP, m_FN and the classes found.
-
-    Args:
-        path: CSV file.
-        curve: From :func:`cam_curve`.
-    """
+    """Write a CSV file with one row per threshold: mIoU (per cent), m_FP, m_FN, classes found."""
     rows = zip(
         curve.thresholds, curve.miou * 100, curve.m_fp, curve.m_fn, curve.num_found, strict=True
     )
@@ -31,16 +26,13 @@ def write_curve(path: str | os.PathLike[str], curve: CAMCurve) -> None:
 
 
 def read_curve(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Read what :func:`write_curve` wrote.
-
-    Args:
-        path: CSV file.
+    """Read a file of :func:`write_curve`.
 
     Returns:
-        The columns by their names, ``(T,)`` float64 each.
+        The columns by name, ``(T,)`` float64 each.
 
     Raises:
-        ValueError: the file is another one.
+        ValueError: the file has other columns.
     """
     check_regular(path)
     with open(path, encoding='utf-8', newline='') as file:

@@ -1,4 +1,4 @@
-"""Erosion of class masks before they are compared with the truth."""
+"""Erosion of class masks before comparing them with the ground truth."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from mmwsss.datasets.masks import IGNORE_INDEX
 
 
 def check_erosion(erosion: int) -> int:
-    """Return the side of the square that class masks are eroded by.
+    """Check the side of the square by which class masks are eroded, and return it.
 
     Args:
-        erosion: Pixels, odd; 0 or 1 erodes nothing.
+        erosion: Odd number of pixels; 0 and 1 disable the erosion.
 
     Raises:
-        ValueError: it is another number.
+        ValueError: ``erosion`` is negative or even.
     """
     if erosion and (erosion < 0 or not erosion % 2):
         raise ValueError(f'erosion must be an odd number of pixels, or 0 for none, got {erosion}.')
@@ -24,34 +24,34 @@ def check_erosion(erosion: int) -> int:
 
 
 def _largest(values: Tensor, erosion: int) -> Tensor:
-    """Return the largest value of the square around each pixel, as far as it lies in the image."""
+    """Return the largest value in the square around each pixel, within the image."""
     return F.max_pool2d(values[None], erosion, stride=1, padding=erosion // 2)[0]
 
 
 def _same(labels: Tensor, erosion: int) -> Tensor:
-    """Return where all of the square around a pixel has its label."""
+    """Return where the whole square around a pixel has its label."""
     labels = labels.float()
     return _largest(labels, erosion) == -_largest(-labels, erosion)
 
 
 def erode_best(best: Tensor, index: Tensor, erosion: int) -> Tensor:
-    """Return up to which background score a pixel keeps its class when class masks are eroded.
+    """Return the background score up to which each pixel keeps its class after erosion.
 
-    A mask keeps a pixel where the whole square around it has its class: where one class is the
-    best everywhere in it, up to the smallest of its scores. The border of the image does not
-    erode. What is eroded becomes background.
+    Erosion keeps a pixel if the whole square around it has the same class. That is the case where
+    one class is the best in the whole square, up to its smallest score there. The border of the
+    image does not erode masks. Eroded pixels become background.
 
     Source: ``evaluate.py`` of https://github.com/JLChen-C/SemFormer, with a square of 7
 
     Args:
         best: Best score of each pixel.
-        index: Class that has it.
+        index: Class with this score.
         erosion: See :func:`check_erosion`.
 
     Shapes:
         best: ``(H, W)`` float.
         index: ``(H, W)`` integers.
-        returns: ``(H, W)`` float, -inf where no background score leaves the class.
+        returns: ``(H, W)`` float, -inf where the class is always eroded.
 
     Example:
         >>> best, index = torch.tensor([[.5, .4, .6, .7]]), torch.tensor([[0, 0, 0, 1]])
@@ -64,12 +64,12 @@ def erode_best(best: Tensor, index: Tensor, erosion: int) -> Tensor:
 
 
 def erode_mask(mask: Tensor, erosion: int) -> Tensor:
-    """Erode the mask of each class; what is eroded becomes background.
+    """Erode the mask of each class; eroded pixels become background.
 
-    Undecided pixels (255) stay so.
+    Undecided pixels (255) do not change.
 
     Args:
-        mask: Classes, 0 the background.
+        mask: Class indices; 0 is the background.
         erosion: See :func:`check_erosion`.
 
     Shapes:

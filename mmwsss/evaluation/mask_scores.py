@@ -1,4 +1,4 @@
-"""How well masks agree with other masks."""
+"""Comparison of masks with ground-truth masks."""
 
 from __future__ import annotations
 
@@ -28,20 +28,18 @@ def _histogram(values: Tensor, num_classes: int) -> Tensor:
 def class_areas(
     pred_label: Tensor, label: Tensor, num_classes: int, ignore_index: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Count the pixels of each class in whole numbers, exact at any number of pixels.
+    """Count the pixels of each class exactly, in integers.
 
-    MMSegmentation's ``IoUMetric.intersect_and_union`` counts in float32, which knows no odd number
-    above 16,777,216: neither in one image nor in the sum of many.
+    MMSegmentation's ``IoUMetric.intersect_and_union`` counts in float32, which is inexact above
+    16,777,216 pixels, in one image or in the sum of many.
 
     Args:
-        pred_label: Predicted classes.
-        label: True classes.
-        num_classes: Classes with background; other values belong to no class.
-        ignore_index: Value of the truth that is left out.
+        num_classes: Number of classes including background; other values belong to no class.
+        ignore_index: Value of the ground truth to ignore.
 
     Shapes:
         pred_label, label: the same, integers.
-        returns: pixels that agree, that either has, that were predicted and that are true,
+        returns: pixels of the intersection, the union, the prediction and the ground truth,
             ``(num_classes,)`` int64 each.
 
     Example:
@@ -57,22 +55,21 @@ def class_areas(
 
 
 def install_exact_counts() -> None:
-    """Make MMSegmentation's ``IoUMetric``, and what derives from it, count in whole numbers."""
+    """Make MMSegmentation's ``IoUMetric`` and its subclasses count in integers."""
     IoUMetric.intersect_and_union = staticmethod(class_areas)
 
 
 def mask_counts(
     pred: NDArray[np.uint8], target: NDArray[np.uint8], num_classes: int
 ) -> NDArray[np.int64]:
-    """Count the pixels of each class that agree, that were predicted, and that are true.
+    """Count the true positives, the predicted pixels and the true pixels of each class.
 
-    Pixels whose truth is 255 are left out. A prediction of 255 is no class: the pixel counts
-    for its true class alone.
+    Pixels whose ground truth is 255 are ignored. A prediction of 255 belongs to no class: such a
+    pixel counts only for its true class.
 
     Args:
-        pred: Predicted mask.
-        target: True mask.
-        num_classes: Classes with background.
+        target: Ground truth.
+        num_classes: Number of classes including background.
 
     Shapes:
         pred, target: ``(H, W)`` uint8.
@@ -92,13 +89,13 @@ def count_files(paths: tuple[str, str], num_classes: int, *, erosion: int = 0) -
     """Compare two files, see :func:`mask_counts`.
 
     Args:
-        paths: Predicted and true mask.
-        num_classes: Classes with background.
-        erosion: Side of the square that the predicted classes are eroded by, see
+        paths: Predicted and ground-truth mask.
+        num_classes: Number of classes including background.
+        erosion: Side of the square by which predicted classes are eroded, see
             :func:`~mmwsss.evaluation.erosion.erode_mask`.
 
     Raises:
-        MaskError: a mask cannot be read or holds what is no class, or the sizes differ.
+        MaskError: a mask cannot be read, a value is no class, or the sizes differ.
     """
     pred, target = (read_mask(path, num_classes)[0] for path in paths)
     if pred.shape != target.shape:
@@ -112,10 +109,10 @@ def count_files(paths: tuple[str, str], num_classes: int, *, erosion: int = 0) -
 
 
 def truth_note(true: Sequence[int] | NDArray[np.int64] | Tensor) -> str:
-    """Say that figures mean nothing because of their true masks; '' where they do.
+    """Return a warning if the ground truth makes the metrics meaningless, otherwise ``''``.
 
     Args:
-        true: Pixels of each class in all true masks, background first, those of 255 left out.
+        true: Pixels of each class in the ground truth, background first, without ignored ones.
 
     Example:
         >>> truth_note([5, 1])
@@ -136,25 +133,24 @@ def truth_note(true: Sequence[int] | NDArray[np.int64] | Tensor) -> str:
 
 
 def _number(value: float, digits: int = 4) -> float | None:
-    """Return a rounded number, None where there is none: JSON knows no NaN."""
+    """Return a rounded number, or None for NaN, which JSON does not support."""
     return round(float(value), digits) if math.isfinite(value) else None
 
 
 def mask_figures(counts: NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
-    """Return the figures of all pairs.
+    """Compute the metrics of all pairs of masks.
 
     Args:
-        counts: Sum of what :func:`mask_counts` gave.
-        classes: Names, background first.
+        counts: Sum of the results of :func:`mask_counts`.
+        classes: Names of the classes, background first.
 
     Returns:
-        In per cent ``mIoU`` (over all classes, as published: one that occurs nowhere counts as
-        0), ``mIoU_present`` (without those) and ``undecided``, the share of pixels without a
-        class, and ``FP`` and ``FN``, shares of the union of predicted and true pixels, over all
-        classes (Chen et al., 2022, Tables 12 and 13); ``m_FP`` and ``m_FN`` (Wang et al., CVPR
-        2020, Eqs. 13 and 14); ``classes``, by name, with ``IoU``, ``precision`` and ``recall`` in
-        per cent. What is not defined is None. ``note`` is there where :func:`truth_note` has
-        something to say.
+        In per cent: ``mIoU`` (over all classes, as published; absent classes count as 0),
+        ``mIoU_present`` (without absent classes), ``undecided``, the fraction of pixels without a
+        class, and ``FP`` and ``FN``, fractions of the union, averaged over all classes (Chen et
+        al., 2022, Tables 12 and 13). Also ``m_FP`` and ``m_FN`` (Wang et al., CVPR 2020, Eqs. 13
+        and 14), and ``classes``: ``IoU``, ``precision`` and ``recall`` by name, in per cent.
+        Undefined values are None. ``note`` is the warning of :func:`truth_note`, if any.
 
     Shapes:
         counts: ``(3, K + 1)`` int64.
@@ -189,11 +185,7 @@ def mask_figures(counts: NDArray[np.int64], classes: Sequence[str]) -> dict[str,
 
 
 def figures_table(figures: dict[str, Any]) -> str:
-    """Return the figures of the classes as a table.
-
-    Args:
-        figures: From :func:`mask_figures`.
-    """
+    """Format the metrics of the classes, see :func:`mask_figures`, as a table."""
     table = PrettyTable(['Class', 'IoU', 'precision', 'recall'])
     table.align['Class'] = 'l'
     for name, rates in figures['classes'].items():

@@ -1,4 +1,4 @@
-"""What metrics and writers refuse before a prediction becomes a figure or a file."""
+"""Checks of predictions before metrics and writers use them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from mmwsss.utils import FileProblemError
 
 
 class PredictionError(FileProblemError):
-    """A prediction that must not become a mask; the text names the image."""
+    """A prediction that is not valid; the message names the image."""
 
 
 def check_finite(sample: Mapping[str, Any]) -> None:
-    """Refuse scores or maps that hold NaN or infinity: the best of them is class 0 everywhere.
+    """Check that scores and maps are finite; with NaN, class 0 would win everywhere.
 
     Args:
-        sample: Prediction in dict form; ``seg_logits`` and ``cams`` are looked at where it has
-            them. -inf is a class that cannot be.
+        sample: Prediction as a dict; ``seg_logits`` and ``cams`` are checked if present. -inf is
+            allowed and marks impossible classes.
 
     Raises:
         PredictionError: a value is NaN or infinite.
@@ -38,15 +38,15 @@ def check_finite(sample: Mapping[str, Any]) -> None:
 
 
 def check_ignored(metric: object, ignore_index: int, num_classes: int) -> None:
-    """Refuse to ignore a value that is one of the classes.
+    """Check that the ignored value is not one of the classes.
 
     Args:
-        metric: Whose setting it is, for the error.
-        ignore_index: Value of the truth that is left out.
-        num_classes: Classes with background.
+        metric: The metric, for the error.
+        ignore_index: Value of the ground truth to ignore.
+        num_classes: Number of classes including background.
 
     Raises:
-        ValueError: it is a class.
+        ValueError: ``ignore_index`` is a class.
     """
     if 0 <= ignore_index < num_classes:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Pseudo masks: class activation maps, or walks of them, turned into index masks."""
+"""Pseudo masks from class activation maps or random walks."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ from mmwsss.ops import background_stacks, combine_seed_labels, label_probs
 
 
 def refine_cams(image: Tensor, cams: Tensor, par: PAR) -> Tensor:
-    """Return maps that follow the colours of their image.
+    """Refine maps with PAR so that they follow the colours of the image.
 
-    PAR makes a constant larger by the same factor everywhere. The result is in its units, so that
-    it can be compared with a background score that was not refined.
+    PAR scales constant maps by the same factor everywhere. The result is divided by this factor, so
+    that it can be compared with a background score that was not refined.
 
     Args:
-        image: The image.
         cams: Normalised maps.
-        par: The refinement.
 
     Shapes:
         image: ``(3, H, W)`` uint8 RGB.
@@ -36,7 +34,7 @@ def refine_cams(image: Tensor, cams: Tensor, par: PAR) -> Tensor:
 
 
 def _refine(image: Tensor, stacks: Tensor, crf: DenseCRF, gt_prob: float | None) -> Tensor:
-    """Return the stacks after the CRF, the image's kernels made once."""
+    """Return the stacks after the CRF; computes the kernels of the image only once."""
     kernels = crf.kernels(image[None])
     if gt_prob is not None:
         labels = stacks.argmax(dim=1)
@@ -53,21 +51,21 @@ def pseudo_mask(
     crf: DenseCRF | None = None,
     gt_prob: float | None = None,
 ) -> NDArray[np.uint8]:
-    """Return the class of each pixel.
+    """Compute the pseudo mask of an image.
 
-    With two background scores, the first the lower, a pixel gets the class that wins at the
-    higher one, the background where that wins at the lower one, and 255 otherwise.
+    With two background scores, low and high, a pixel gets the class that wins at the high score,
+    the background if it wins at the low score, and 255 otherwise.
 
     Source: Ahn et al., CVPR 2019, https://arxiv.org/abs/1904.05044; SemFormer's published code
 
     Args:
-        image: The image, which only a CRF needs.
+        image: Image; only used by a CRF.
         keys: Foreground indices of the maps.
         cams: Normalised maps.
         bg_scores: One or two background scores, see
             :func:`~mmwsss.ops.background_stacks`.
         crf: Refines the scores, or the labels with ``gt_prob``.
-        gt_prob: Trust in the labels that the CRF starts from; None lets it start from scores.
+        gt_prob: Confidence in the labels from which the CRF starts; None starts from scores.
 
     Shapes:
         image: ``(3, H, W)`` uint8 RGB.

@@ -1,4 +1,4 @@
-"""Evaluator of several metrics that knows which of them writes masks."""
+"""Evaluator of several metrics, one of which writes masks."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from mmseg.registry import EVALUATOR, METRICS
 
 
 def with_output_dir(metrics: Sequence[dict], folder: str, *, keep_results: bool) -> list[dict]:
-    """Return configs of metrics, of which the one that writes masks has the folder.
+    """Return the configs of metrics with ``output_dir`` set for the one that writes masks.
 
-    Where none does, one that writes anything else (the curves of ``CAMMetric``) gets it.
+    If none does, the folder is set for a metric that writes other files, such as the curves of
+    ``CAMMetric``.
 
     Args:
-        metrics: Configs; they are not changed.
-        folder: Where the files go.
-        keep_results: Sets the option of MMSegmentation's ``IoUMetric`` where there is one.
+        metrics: Configs; not modified.
+        folder: Output folder.
+        keep_results: Value of ``keep_results`` of MMSegmentation's ``IoUMetric``, if present.
 
     Raises:
-        ValueError: none of them writes files.
+        ValueError: no metric writes files.
     """
     writers = []
     for place, cfg in enumerate(metrics):
@@ -45,19 +46,19 @@ def with_output_dir(metrics: Sequence[dict], folder: str, *, keep_results: bool)
 
 @EVALUATOR.register_module()
 class SegEvaluator(Evaluator):
-    """MMEngine's evaluator, with the options that MMSegmentation's test tool sets.
+    """MMEngine's evaluator with the options that MMSegmentation's test tool sets.
 
-    Its ``--out`` writes into the config of one metric, which a list of metrics is not:
-    ``test_evaluator = dict(type='SegEvaluator', metrics=[...])`` takes the folder and hands it to
-    the metric that writes masks.
+    ``--out`` of that tool only supports a single metric. With
+    ``test_evaluator = dict(type='SegEvaluator', metrics=[...])``, the folder is passed to the
+    metric that writes masks.
 
     Args:
-        metrics: Configs of the metrics, or one.
-        output_dir: Folder for the masks; None writes none.
-        keep_results: Set where ``output_dir`` is, see :func:`with_output_dir`.
+        metrics: Configs of the metrics, or a single config.
+        output_dir: Folder for the masks; None writes no masks.
+        keep_results: Set together with ``output_dir``, see :func:`with_output_dir`.
 
     Raises:
-        ValueError: a folder, and no metric that writes files.
+        ValueError: ``output_dir`` is given, but no metric writes files.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What samples of a batch carry: image-level labels, and the box that is image."""
+"""Image-level labels and valid boxes of a batch."""
 
 from __future__ import annotations
 

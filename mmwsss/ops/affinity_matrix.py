@@ -63,16 +63,16 @@ def pair_label_matrix(
 ) -> Tensor:
     """Return whether the two cells of each pair have the same label.
 
-    The background makes pairs like any class, and so does a cell with itself.
+    The background counts as a class.
 
     Source: Ru et al., CVPR 2022, https://arxiv.org/abs/2203.02664, and its published code.
 
     Args:
         label_map: Pseudo masks; 255 is ignored.
-        size: Height and width of the affinity's grid, to which the masks are reduced by the
-            nearest pixel.
-        radius: Of the square in which cells make pairs; without it all do.
-        with_self: Whether a cell makes a pair with itself; it is ignored otherwise.
+        size: Height and width of the grid of cells; the masks are resized to it by the nearest
+            pixel.
+        radius: Radius of the square in which cells form pairs; None allows all pairs.
+        with_self: Whether each cell forms a pair with itself; otherwise that pair is ignored.
 
     Shapes:
         label_map: ``(N, H, W)`` integers up to 255.

@@ -62,12 +62,12 @@ def max_norm(cams: Tensor) -> Tensor:
 
 
 def min_max_norm(cams: Tensor, eps: float = EPS) -> Tensor:
-    """Bring summed class activation maps to [0, 1]: ``(x - lo) / (hi - lo + eps)``.
+    """Normalise summed class activation maps to [0, 1]: ``(x - lo) / (hi - lo + eps)``.
 
     Source: Ru et al., CVPR 2022, https://arxiv.org/abs/2203.02664, and its published code.
 
     Args:
-        eps: Keeps the divisor away from 0, 1e-5 by default.
+        eps: Avoids division by zero.
 
     Shapes:
         cams: ``(..., H, W)`` float, any range.

@@ -1,4 +1,4 @@
-"""Tools as child processes that end when this one does."""
+"""Tools as child processes that end together with this process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TAIL = 1 << 16
 
 
 def readable(path: str | os.PathLike[str]) -> str:
-    """Return a path as one would type it in the current folder.
+    """Return a path relative to the current folder where possible, for display.
 
     Args:
         path: The path.
@@ -33,7 +33,7 @@ def readable(path: str | os.PathLike[str]) -> str:
 
 
 def command_line(tool: str | Path, words: Sequence[str]) -> str:
-    """Return a command as one would type it.
+    """Return a command as it would be typed in a shell.
 
     Args:
         tool: The program.
@@ -43,17 +43,17 @@ def command_line(tool: str | Path, words: Sequence[str]) -> str:
 
 
 class Child:
-    """A tool that runs; what it prints goes to the end of a file.
+    """A running tool whose output is appended to a file.
 
     Args:
         tool: The program.
         words: Its arguments.
         log: File for its output.
-        environment: Variables beside those of this process.
-        inherited: Open files that it shares.
+        environment: Variables in addition to those of this process.
+        inherited: Open files that the child inherits.
 
     Raises:
-        UsageError: the file cannot be written.
+        UsageError: the log file is not writable.
     """
 
     def __init__(
@@ -101,11 +101,11 @@ class Child:
             raise unwritable(log, error) from error
 
     def wait(self, look: Callable[[], None], interval: float = 0.2) -> int:
-        """Wait for its end, and return its status.
+        """Wait until it ends, and return its exit status.
 
         Args:
-            look: Called now and then.
-            interval: Seconds between two looks.
+            look: Called periodically.
+            interval: Seconds between two calls.
         """
         while True:
             with suppress(subprocess.TimeoutExpired):
@@ -113,7 +113,7 @@ class Child:
             look()
 
     def sentence(self) -> str:
-        """Return why it failed: what it recorded, or the last line of a program that does not."""
+        """Return why it failed: its recorded error, or else the last line of its output."""
         try:
             recorded = json.loads(self.error_file.read_text())['message']
             message = recorded['message'] if isinstance(recorded, dict) else recorded
@@ -125,7 +125,7 @@ class Child:
         return ' '.join(message.removeprefix('UsageError: ').split())
 
     def end(self) -> None:
-        """End it with all that it started, if it still runs."""
+        """Terminate it and all its children if it still runs."""
         if self.process.poll() is not None:
             return
         for number in (signal.SIGTERM, signal.SIGKILL):

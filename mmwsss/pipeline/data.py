@@ -1,4 +1,4 @@
-"""What the images of a data set are, so that a change of them is noticed."""
+"""Hashes of data sets and weights, to detect changes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Images(NamedTuple):
     """The images of a data set.
 
     Args:
-        names: Without folder and extension.
-        digest: Of names, tags and sizes of the files.
+        names: Names without folder and extension.
+        digest: Hash of names, tags and file sizes.
     """
 
     names: tuple[str, ...]
@@ -38,7 +38,7 @@ def _sentence(error: Exception) -> str:
 
 
 def inner_datasets(dataset: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the data sets that a data set is made of, none for a plain one.
+    """Return the data sets that a data set wraps; none for a plain one.
 
     Args:
         dataset: Config of a data set.
@@ -47,14 +47,14 @@ def inner_datasets(dataset: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def describe(dataset: Mapping[str, Any], *, masks: bool = False) -> Images:
-    """Build a plain data set, which checks it, and say what it holds; no image is opened.
+    """Build and thereby check a plain data set, and describe it; opens no images.
 
     Args:
         dataset: Config of the data set; its pipeline is not used.
-        masks: Whether its masks count, too.
+        masks: Whether to include its masks.
 
     Raises:
-        UsageError: the data are missing or wrong.
+        UsageError: data are missing or not valid.
     """
     hashed = hashlib.sha256()
     names = []
@@ -72,13 +72,13 @@ def describe(dataset: Mapping[str, Any], *, masks: bool = False) -> Images:
 
 
 def file_digest(path: str | os.PathLike[str]) -> str:
-    """Return what tells a large file from another one: its size, beginning and end.
+    """Return a cheap hash of a large file, from its size, beginning and end.
 
     Args:
         path: The file.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     size = os.path.getsize(path)
     hashed = hashlib.sha256(str(size).encode())
@@ -90,12 +90,12 @@ def file_digest(path: str | os.PathLike[str]) -> str:
 
 
 def weight_digests(model: Mapping[str, Any], known: Collection[str]) -> dict[str, str]:
-    """Return digests of the weights with which a model begins, by the key in its config.
+    """Return hashes of the initial weights of a model, by key in its config.
 
     Args:
         model: Config of the model.
-        known: Checkpoints that are told otherwise, and left out. Addresses and names of weights
-            stand for themselves.
+        known: Checkpoints to skip, because they are identified otherwise. URLs and names of
+            weights are used as they are.
 
     Raises:
         UsageError: a file is missing.

@@ -1,4 +1,4 @@
-"""Settings of a stage as one number, and what changed between two of them."""
+"""Hashes of the settings of a stage, and differences between settings."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ SHOWN = 2
 
 
 def plain(value: Any) -> Any:
-    """Return settings as JSON gives them back.
+    """Return settings as they are after writing and reading JSON.
 
     Args:
-        value: Dicts, lists, tuples and values; what JSON does not know becomes a text.
+        value: Dicts, lists, tuples and values; types that JSON lacks become strings.
 
     Example:
         >>> plain(dict(size=(2, 3), kind=int))
@@ -30,7 +30,7 @@ def plain(value: Any) -> Any:
 
 
 def digest(settings: Any) -> str:
-    """Return the SHA-256 of settings, whatever the order of their keys.
+    """Return the SHA-256 of settings, independent of the order of keys.
 
     Args:
         settings: From :func:`plain`.
@@ -43,7 +43,7 @@ def digest(settings: Any) -> str:
 
 
 def _flat(value: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
-    """Iterate over the single values of settings by their dotted names."""
+    """Iterate over the values of settings by dotted name."""
     if isinstance(value, Mapping) and value:
         items = list(value.items())
     elif isinstance(value, list) and any(isinstance(item, (list, Mapping)) for item in value):
@@ -74,7 +74,7 @@ def _change(name: str, old: dict[str, Any], new: dict[str, Any]) -> str:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Say what differs between the settings of two runs, the first few things; '' for nothing.
+    """Describe the first differences between the settings of two runs; ``''`` if equal.
 
     Args:
         old: Sections of settings: ``config``, ``entry``, ``data``, ``weights`` and others.

@@ -19,7 +19,7 @@ PATIENCE = 30.0  # seconds for the children of a run that was killed to end
 
 
 def _owner_is_gone(text: str) -> bool:
-    """Tell whether the process that a lock names was one of this machine, and has ended."""
+    """Return whether the owner of a lock was a process of this machine that has ended."""
     host, _, pid = text.partition(' ')
     if host != socket.gethostname() or not pid.isdigit():
         return False
@@ -34,16 +34,16 @@ def _owner_is_gone(text: str) -> bool:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[int]:
-    """Hold a lock on a folder; the system lets go of it when all that share it have ended.
+    """Hold a lock on a folder; the system releases it when all processes sharing it have ended.
 
     Args:
-        folder: The folder, made if need be.
+        folder: Folder; created if necessary.
 
     Yields:
-        The file that is locked, to be inherited by processes that write into the folder.
+        The locked file, to be inherited by processes that write to the folder.
 
     Raises:
-        UsageError: another run holds it, or the folder cannot be written.
+        UsageError: another run holds the lock, or the folder is not writable.
     """
     path = folder / NAME
     try:
@@ -64,10 +64,10 @@ def locked(folder: Path) -> Iterator[int]:
 
 
 def check_system() -> None:
-    """Refuse a system on which neither folders can be locked nor groups of processes ended.
+    """Check that the system supports file locks and process groups.
 
     Raises:
-        UsageError: it is no POSIX system.
+        UsageError: the system is not POSIX.
     """
     try:
         import fcntl

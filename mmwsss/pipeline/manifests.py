@@ -1,4 +1,4 @@
-"""What a stage writes about itself: what it began with, and what it made."""
+"""Records of a stage: its settings at the start, and its output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MANIFEST, STARTED = 'manifest.json', 'started.json'
 
 
 def unwritable(path: str | Path, error: OSError) -> UsageError:
-    """Return the sentence for a file or folder of the pipeline that cannot be written.
+    """Return the error message for a file or folder that cannot be written.
 
     Args:
         path: The file.
@@ -33,7 +33,7 @@ def unwritable(path: str | Path, error: OSError) -> UsageError:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file, whole or not at all.
+    """Write a JSON file atomically.
 
     Args:
         path: The file.
@@ -51,7 +51,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """Read a manifest or what was written when a stage began, None where there is none.
+    """Read a manifest or the record of a started stage; None if there is none.
 
     Args:
         path: The file.
@@ -78,12 +78,12 @@ def read_record(path: Path) -> dict[str, Any] | None:
 def new_record(
     digest: str, settings: Mapping[str, Any], inputs: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Any]:
-    """Return what is written when a stage begins afresh.
+    """Return the record of a stage that starts anew.
 
     Args:
-        digest: Of settings and inputs.
-        settings: Of the stage.
-        inputs: By stage that it depends on, its ``digest`` and ``run``.
+        digest: Hash of settings and inputs.
+        settings: Settings of the stage.
+        inputs: ``digest`` and ``run`` of each stage on which it depends.
     """
     return dict(
         format=FORMAT,
@@ -97,7 +97,7 @@ def new_record(
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what a result depends on, by name."""
+    """Return the versions of the packages on which results depend, by name."""
     found = {'mmwsss': __version__, 'python': platform.python_version()}
     found.update({name: version(name) for name in ('torch', 'numpy')})
     for stack in installed_stacks().values():

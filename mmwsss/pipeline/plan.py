@@ -1,4 +1,4 @@
-"""What is there of each stage of a pipeline, and what has to be done."""
+"""Plan of a pipeline: the state of each stage, and what has to run."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Step:
 
     Args:
         stage: The stage.
-        state: What there is of it.
-        why: What changed, or how far it came.
-        digest: Of its settings and inputs.
-        settings: All that decides what it makes.
-        record: Its manifest, or what was written when it began.
+        state: State of the stage.
+        why: What changed, or the progress.
+        digest: Hash of its settings and inputs.
+        settings: All settings that determine its output.
+        record: Its manifest, or the record of its start.
     """
 
     stage: Stage
@@ -56,7 +56,7 @@ def _settings(stage: Stage) -> dict[str, Any]:
 
 
 def _changes(stage: Stage, record: dict, settings: dict, before: dict[str, Step]) -> str:
-    """Say what makes the files of a stage out of date, '' for nothing."""
+    """Describe why the files of a stage are out of date; ``''`` if they are not."""
     if own := differences(record['settings'], settings):
         return own
     for name, entry in record['inputs'].items():
@@ -72,7 +72,7 @@ def _changes(stage: Stage, record: dict, settings: dict, before: dict[str, Step]
 
 
 def _lacking(stage: Stage, record: dict) -> str:
-    """Say what of a finished stage is no longer there, '' for nothing."""
+    """Describe the missing output of a finished stage; ``''`` if it is complete."""
     if name := record.get('checkpoint'):
         return '' if (stage.folder / name).is_file() else f'{name} is missing'
     files = record['files']
@@ -84,7 +84,7 @@ def _lacking(stage: Stage, record: dict) -> str:
 
 
 def _state(stage: Stage, changes: str, record: dict | None) -> tuple[str, str]:
-    """Return what there is of a stage, and how far it came or what changed."""
+    """Return the state of a stage, and its progress or what changed."""
     if record is None:
         return MISSING, ''
     if changes:
@@ -100,13 +100,13 @@ def _state(stage: Stage, changes: str, record: dict | None) -> tuple[str, str]:
 
 
 def make_plan(pipeline: Pipeline) -> list[Step]:
-    """Find out what there is of each stage.
+    """Determine the state of each stage.
 
     Args:
         pipeline: The pipeline, checked.
 
     Raises:
-        UsageError: data are missing, or what a stage wrote about itself is damaged.
+        UsageError: data are missing, or the record of a stage is damaged.
     """
     steps: dict[str, Step] = {}
     for name, stage in pipeline.stages.items():
@@ -123,12 +123,12 @@ def make_plan(pipeline: Pipeline) -> list[Step]:
 def limit_plan(
     steps: list[Step], first: str | None = None, last: str | None = None
 ) -> tuple[list[Step], list[Step]]:
-    """Return the steps up to ``--until``, and those of them that run again because of ``--from``.
+    """Return the steps up to ``--until``, with those after ``--from`` set to run again.
 
     Args:
         steps: Of all stages.
-        first: Stage with which to begin again.
-        last: Stage after which to stop.
+        first: First stage to run again.
+        last: Last stage to run.
 
     Raises:
         UsageError: there is no such stage, they are in the wrong order, or what precedes is not
@@ -152,7 +152,7 @@ def limit_plan(
 
 
 def describe_state(step: Step) -> str:
-    """Return what there is of a stage, in words.
+    """Return the state of a stage as text.
 
     Args:
         step: The stage in the plan.

@@ -1,4 +1,4 @@
-"""Reading of the config of a pipeline, with overrides."""
+"""Reads the config of a pipeline with overrides."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KNOWN = (
 
 
 def _moved(value: Any, old: str, new: str) -> Any:
-    """Return settings in which all that lay in one folder lies in another."""
+    """Return settings with all paths in one folder moved to another."""
     if isinstance(value, Mapping):
         return {key: _moved(item, old, new) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -34,13 +34,13 @@ def read_pipeline(path: str, options: Mapping[str, Any] | None = None) -> Config
     Args:
         path: The file.
         options: Overrides by dotted key, such as ``stages.walks.options.walk.beta``;
-            ``data_root`` moves all paths that begin with the one of the file.
+            ``data_root`` moves all paths that begin with that of the file.
 
     Returns:
         The config, without the stages that it sets to None.
 
     Raises:
-        UsageError: the file is missing or wrong, or an option does not fit it.
+        UsageError: the file is missing or not valid, or an option does not match it.
     """
     cfg = read_config(path, known=KNOWN)
     options = dict(options or {})

@@ -1,4 +1,4 @@
-"""Where the config of a training says what it takes from earlier stages."""
+"""Config overrides through which a training uses the output of earlier stages."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ LABEL_LOADERS = ('LoadAffinityScores', 'LoadAffinityLabel')
 
 
 def _pretrained_options(cfg: Config, place: str) -> dict[str, str]:
-    """Return the overrides by which the backbone starts from a checkpoint."""
+    """Return the overrides that initialise the backbone from a checkpoint."""
     values = dict(type='Pretrained', checkpoint=place, prefix='backbone.')
     present = cfg.model.backbone.get('init_cfg') or {}
     return {f'model.backbone.init_cfg.{k}': v for k, v in values.items() if present.get(k) != v}
 
 
 def _weight_options(cfg: Config, key: str, place: str) -> dict[str, str]:
-    """Return the override by which an entry of the model names a checkpoint."""
+    """Return the override that sets the checkpoint of an entry of the model."""
     parent, _, leaf = key.rpartition('.')
     found = dict(find_dicts(cfg.model, leaf, 'model'))
     if parent not in found:
@@ -33,7 +33,7 @@ def _weight_options(cfg: Config, key: str, place: str) -> dict[str, str]:
 
 
 def _data_options(cfg: Config, parameter: str, place: str) -> dict[str, str]:
-    """Return the overrides by which labels or masks are read from a folder."""
+    """Return the overrides that read labels or masks from a folder."""
     loader: dict[str, Any] = dict(train_dataloader=cfg.get('train_dataloader', {}))
     masks = parameter == 'masks'
     types = ('PseudoMaskDataset',) if masks else LABEL_LOADERS
@@ -52,7 +52,7 @@ def _data_options(cfg: Config, parameter: str, place: str) -> dict[str, str]:
 
 
 def source_options(cfg: Config, parameter: str, place: str) -> dict[str, str]:
-    """Return the overrides by which a training takes what an earlier stage made.
+    """Return the overrides through which a training uses the output of an earlier stage.
 
     Args:
         cfg: Config of the training.
@@ -61,7 +61,7 @@ def source_options(cfg: Config, parameter: str, place: str) -> dict[str, str]:
         place: The checkpoint, or the folder of the files.
 
     Raises:
-        UsageError: the config has no place for it.
+        UsageError: the config has no such entry.
     """
     if parameter == 'pretrained':
         return _pretrained_options(cfg, place)

@@ -1,4 +1,4 @@
-"""What all stages of a pipeline have in common."""
+"""Base class of the stages of a pipeline."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STAGES = Registry('stage', scope='mmseg', locations=['mmwsss.pipeline.stages'])
 WORDS = dict(
     checkpoint='trains a model', maps='makes maps', labels='makes labels', masks='makes masks'
 )
-# by which processes a command is run: the first, the first of each machine, all together
+# processes that run a command: the first, the first of each machine, all together
 ONCE, NODES, RANKS = 'once', 'nodes', 'ranks'
 
 
@@ -28,12 +28,12 @@ class Command:
 
     Args:
         tool: Path within the folder of the tools.
-        words: Its arguments.
-        spread: ``once``, ``nodes`` or ``ranks``: by the first process, by one of each machine
-            with ``--share``, by all with ``--launcher``.
-        processes: How many of all are enough, the first ones (all). For ``ranks``.
-        config: What is written into the file that the first argument names, before the tool
-            runs: all settings of the tool, whatever their values.
+        words: Arguments.
+        spread: ``once`` runs it on the first process, ``nodes`` on one process per machine with
+            ``--share``, ``ranks`` on all processes with ``--launcher``.
+        processes: For ``ranks``, the number of processes to use; all by default.
+        config: Complete config of the tool; written to the file of the first argument before the
+            tool runs.
     """
 
     tool: str
@@ -44,11 +44,10 @@ class Command:
 
 
 def count_files(folder: Path, suffix: str) -> int:
-    """Return the number of finished files in a folder, 0 where there is none.
+    """Return the number of finished files in a folder; 0 if it does not exist.
 
     Args:
-        folder: The folder.
-        suffix: Of the files.
+        suffix: File extension, with the dot.
     """
     try:
         with os.scandir(folder) as entries:
@@ -58,17 +57,17 @@ def count_files(folder: Path, suffix: str) -> int:
 
 
 class Stage:
-    """A stage of a pipeline: command lines that fill a folder of its own.
+    """A stage of a pipeline: commands that write files to the folder of the stage.
 
     A stage of your own derives from this class and is registered in ``STAGES``; it has to define
     :meth:`commands`. The others may stay as they are: :meth:`inputs`, :meth:`fingerprint`,
     :meth:`outputs` and :meth:`progress`.
 
     Args:
-        name: Of the stage, and of its folder.
-        title: What it is, in a few words (the name of the class).
-        splits: Of the images that it makes files of.
-        sources: Name of the stage that each parameter takes something from.
+        name: Name of the stage and of its folder.
+        title: Short description; the name of the class by default.
+        splits: Splits of the images for which it makes files.
+        sources: Name of the source stage of each parameter.
         **entry: Settings of the stage, for :attr:`entry`.
     """
 
@@ -107,16 +106,16 @@ class Stage:
 
     @property
     def folder(self) -> Path:
-        """Folder of all that it makes."""
+        """Folder of its output."""
         return self.pipeline.folder(self.name)
 
     @property
     def log(self) -> Path:
-        """File with all that its commands print."""
+        """Log file with the output of its commands."""
         return self.folder / f'{self.name}.log'
 
     def source(self, parameter: str) -> Any:
-        """Return the stage that a parameter names.
+        """Return the source stage of a parameter.
 
         Args:
             parameter: The parameter.
@@ -167,12 +166,12 @@ class Stage:
                 )
 
     def inputs(self) -> list[str]:
-        """Return the names of the stages that this one depends on."""
+        """Return the names of the stages on which this one depends."""
         drawn = [stage.name for stage in self.pipeline.earlier(self) if stage.makes == 'data']
         return list(dict.fromkeys([*drawn, *self.sources.values()]))
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return all that decides what this stage makes, other stages left out.
+        """Return all settings that determine the output, without those of other stages.
 
         Returns:
             Sections, ``entry`` and any others.
@@ -180,26 +179,26 @@ class Stage:
         return dict(entry={**self.entry, **self.sources, 'splits': self.splits})
 
     def prepare(self) -> None:
-        """Make ready what an earlier, stopped run left."""
+        """Clean up after an earlier, interrupted run."""
 
     def commands(self) -> list[Command]:
-        """Return the command lines that make what is missing."""
+        """Return the commands that produce the missing output."""
         raise NotImplementedError
 
     def outputs(self) -> dict[str, Any]:
-        """Return what there is for the manifest: the number of ``files`` by split."""
+        """Return the existing output for the manifest: the number of ``files`` by split."""
         counts = {split: count_files(self.folder / split, self.suffix) for split in self.splits}
         return dict(files=counts)
 
     def progress(self) -> tuple[int, int | None]:
-        """Return how much is done and how much there is to do, None where that is not known."""
+        """Return the completed and the total amount of work; None if unknown."""
         return sum(self.outputs()['files'].values()), None
 
     def amount(self) -> str:
-        """Return how much there is to do in words, '' where that is not known."""
+        """Return the total amount of work as text; ``''`` if unknown."""
         total = self.progress()[1]
         return '' if total is None else f'{total:,} {self.unit}'
 
     def notes(self) -> list[str]:
-        """Return sentences for the report, once the stage is finished."""
+        """Return sentences for the report of a finished stage."""
         return []

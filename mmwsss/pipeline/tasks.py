@@ -1,4 +1,4 @@
-"""Commands of a stage, run by one process or by all of them together."""
+"""Runs the commands of a stage on one or all processes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class ToolError(UsageError):
 
 
 class Task(NamedTuple):
-    """A command that all processes know of.
+    """A command, sent to all processes.
 
     Args:
         stage: Name of the stage.
         command: The command.
-        log: File for what it prints.
-        port: Where the children of all processes meet.
+        log: File for its output.
+        port: Port of the group of children.
     """
 
     stage: str
@@ -35,7 +35,7 @@ class Task(NamedTuple):
 
 
 def _group(task: Task, world: World) -> World | None:
-    """Return the processes that run a command, None where this one is not among them."""
+    """Return the group that runs a command; None if this process is not a member."""
     if task.command.spread == RANKS:
         return world.first(task.command.processes)
     leads = world.local_rank == 0 if task.command.spread == NODES else world.rank == 0
@@ -59,7 +59,7 @@ def perform(
     look: Callable[[], None] = lambda: None,
     inherited: Sequence[int] = (),
 ) -> None:
-    """Run the part of a task that falls to this process, and wait for the others.
+    """Run the part of this process in a task, and wait for the others.
 
     Args:
         task: The task.
@@ -104,7 +104,7 @@ def lead(
     look: Callable[[], None],
     inherited: Sequence[int],
 ) -> None:
-    """Have all processes perform a task; for the first of them.
+    """Run a task on all processes; called by the first process.
 
     Args:
         task: The task.
@@ -121,7 +121,7 @@ def lead(
 
 
 def follow(tools: Path, world: World) -> None:
-    """Perform what the first process says until it says no more; for all others.
+    """Run the tasks of the first process until it ends; called by all other processes.
 
     Args:
         tools: Folder of the tools.
@@ -135,7 +135,7 @@ def follow(tools: Path, world: World) -> None:
 
 
 def dismiss(world: World) -> None:
-    """Say to the others that there is nothing more to do.
+    """Tell the other processes to stop waiting for tasks.
 
     Args:
         world: All processes.

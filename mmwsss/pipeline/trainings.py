@@ -1,4 +1,4 @@
-"""What a training leaves in its folder: checkpoints and a log."""
+"""Checkpoints and logs in the folder of a training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TAIL = 1 << 14
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """Return the latest checkpoint that is whole, None where there is none.
+    """Return the latest complete checkpoint, or None.
 
     The folder may have been moved since, and a process that is killed may leave an empty note, or
     one of a checkpoint that was removed for one that is not whole.
@@ -36,7 +36,7 @@ def latest_checkpoint(folder: Path) -> Path | None:
 
 
 def mend_note(folder: Path) -> None:
-    """Make the note of the latest checkpoint name it, or remove the note where there is none.
+    """Correct the note of the latest checkpoint, or remove it if there is no checkpoint.
 
     Args:
         folder: Of the training.
@@ -53,7 +53,7 @@ def mend_note(folder: Path) -> None:
 
 
 def iterations_done(folder: Path) -> int:
-    """Return the number of the last iteration in MMEngine's file of scalars, 0 where there is none.
+    """Return the last iteration in MMEngine's file of scalars; 0 if there is none.
 
     Args:
         folder: Of the training, with the scalars of each start in ``{time}/vis_data``.

@@ -1,4 +1,4 @@
-"""The processes of a pipeline: one, or as many as torchrun or Slurm started."""
+"""The processes of a pipeline, started directly, by torchrun or by Slurm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIMEOUT = timedelta(days=365)
 
 @contextmanager
 def _others() -> Iterator[None]:
-    """Say what it means when the others cannot be reached."""
+    """Raise a clear error if the other processes cannot be reached."""
     try:
         yield
     except RuntimeError as error:
@@ -32,11 +32,11 @@ class World:
     """This process among all that run the pipeline.
 
     Args:
-        rank: Number among all.
-        size: Number of all.
-        local_rank: Number among those of this machine.
-        local_size: Number of those of this machine.
-        node: Number of this machine.
+        rank: Global rank.
+        size: Number of processes.
+        local_rank: Rank on this machine.
+        local_size: Number of processes on this machine.
+        node: Rank of this machine.
         nodes: Number of machines.
     """
 
@@ -53,10 +53,10 @@ class World:
         return self.size == 1
 
     def first(self, count: int | None) -> World | None:
-        """Return the group of the first processes, None where this one is not among them.
+        """Return the group of the first processes; None if this process is not a member.
 
         Args:
-            count: Of the group, all where it is None or more than there are.
+            count: Size of the group; None, or more than exist, for all.
         """
         size = self.size if count is None else min(count, self.size)
         if self.rank >= size:
@@ -65,10 +65,10 @@ class World:
         return replace(self, size=size, local_size=min(self.local_size, size - begin))
 
     def broadcast(self, value: Any) -> Any:
-        """Return what the first process has.
+        """Return the value of the first process.
 
         Args:
-            value: Of the first process; the others get it.
+            value: Ignored except on the first process.
 
         Raises:
             UsageError: the first process has ended.
@@ -83,10 +83,10 @@ class World:
         return values[0]
 
     def wait_for_all(self) -> None:
-        """Wait until all processes are here.
+        """Wait for all processes.
 
         Raises:
-            UsageError: one has ended.
+            UsageError: a process has ended.
         """
         if self.alone:
             return
@@ -96,10 +96,10 @@ class World:
             distributed.barrier()
 
     def child_environment(self, port: int) -> dict[str, str]:
-        """Return what a child finds out by which process of a group it is.
+        """Return the environment variables that tell a child its rank in the group.
 
         Args:
-            port: On which the children of all processes meet.
+            port: Port of the group of children.
         """
         return dict(
             RANK=str(self.rank),
@@ -114,14 +114,14 @@ class World:
 
 
 def free_port() -> int:
-    """Return a port that is free on this machine."""
+    """Return a free port of this machine."""
     with socket.socket() as sock:
         sock.bind(('', 0))
         return sock.getsockname()[1]
 
 
 def _slurm_environment() -> dict[str, str]:
-    """Return what torchrun would set, of what Slurm sets."""
+    """Return the variables of torchrun from those of Slurm."""
     env = os.environ
     size = env['SLURM_NTASKS']
     nodes = env.get('SLURM_NNODES') or env.get('SLURM_JOB_NUM_NODES') or '1'
@@ -154,7 +154,7 @@ def _slurm_environment() -> dict[str, str]:
 
 
 def join_world(launcher: str) -> World:
-    """Meet the other processes.
+    """Connect to the other processes.
 
     Args:
         launcher: ``none``, ``pytorch`` (torchrun) or ``slurm``.

@@ -37,14 +37,14 @@ _BUILDERS = ('build_from_cfg', 'build_dataloader', 'from_cfg')
 
 
 class FileProblemError(ValueError):
-    """A file that cannot be used; as text one sentence: the place, what is wrong, what to do.
+    """A file that cannot be used; the message names the file, the problem and the remedy.
 
     Args:
-        text: What is wrong; or the whole sentence.
-        place: File, and line or entry in it.
-        details: What follows the text in the sentence, but not in a list of many problems.
-        advice: What to do, with the full stop.
-        kind: Heading of a list of problems under which it belongs; default: the class's.
+        text: The problem, or the whole message.
+        place: The file, and the line or entry in it.
+        details: Further text of the message, omitted in a list of many problems.
+        advice: The remedy, with the full stop.
+        kind: Heading in a list of problems; the heading of the class by default.
 
     Example:
         >>> error = FileProblemError('is empty', 'a.csv, line 2', advice='fill it.')

@@ -30,10 +30,8 @@ class Column(NamedTuple):
     """A column of the page: a folder with one file per image.
 
     Args:
-        title: Its heading.
         kind: ``maps``, ``masks`` or ``predictions``.
-        folder: The folder.
-        bg_score: Background score at which maps are compared with the truth; None: they are not.
+        bg_score: Background score for comparing maps with the ground truth; None does not compare.
     """
 
     title: str

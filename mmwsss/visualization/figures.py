@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def new_figure(width: float, height: float, **gaps: Any) -> Figure:
-    """Return an empty figure that arranges its parts.
+    """Return an empty figure with constrained layout.
 
     Args:
-        width: In inches.
-        height: In inches.
+        width: Width in inches.
+        height: Height in inches.
         **gaps: Arguments of Matplotlib's ``ConstrainedLayoutEngine``.
     """
-    # not pyplot: it picks a window system and keeps every figure
+    # not pyplot, which selects a GUI backend and keeps every figure
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 

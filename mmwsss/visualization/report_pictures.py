@@ -122,7 +122,6 @@ class Painter:
 
         Args:
             kind: ``maps``, ``masks``, ``predictions`` or ``truth``.
-            path: The file.
 
         Raises:
             ValueError: it is damaged or belongs to another image.

@@ -172,6 +172,19 @@ def test_whole_loss_by_loops(refiner):
 # pseudo masks
 
 
+@pytest.mark.parametrize('kind', ['PAMR', 'DenseCRF'])
+def test_any_image_refiner_gets_images_of_its_type(kind):
+    inputs, samples = batch()
+    scores = score_maps()
+    known = known_images(inputs, samples, torch.zeros(2, 3))
+    rough = build(refiner=None).pseudo_masks(known, scores)
+    found = build(refiner=dict(type=kind)).pseudo_masks(known, scores)
+    assert found.shape == rough.shape and not torch.equal(found, rough)
+    outside = torch.ones(16, 16, dtype=torch.bool)
+    outside[4:, :10] = False
+    assert found[1][outside].eq(255).all()
+
+
 @pytest.mark.parametrize('seed', range(3))
 @pytest.mark.parametrize('tags', [TAGS, ((0, 1, 2), (2,)), ((), (1,))])
 def test_pseudo_masks_pixel_by_pixel(tags, seed):

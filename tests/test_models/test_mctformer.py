@@ -169,7 +169,7 @@ def test_stretched_maps_need_images_without_padding(build):
     inputs, samples = batch()
     for sample in samples:
         sample.set_metainfo(dict(img_padding_size=[0, 8, 0, 0], img_path='dog.jpg'))
-    with pytest.raises(ValueError, match=r'the image dog.jpg is padded: predict images of several'):
+    with pytest.raises(ValueError, match=r'but dog.jpg is padded: predict images of several'):
         model(inputs, samples, mode='predict')
 
 
@@ -286,8 +286,11 @@ def test_two_processes_give_the_gradients_of_one(cfg, tmp_path):
         ('contrast_blocks=0', 'must lie in 1 to 3, the blocks of the backbone, got 3 and 0'),
         ('fusion=sum', r"fusion must be one of \('attention', 'patch', 'product', 'sqrt'\)"),
         ('attention_reduce=max', r"attention_reduce one of \('sum', 'mean'\), got 'sqrt' and"),
-        ('patch_head=None', "fusion='sqrt' needs a patch_head: set one, or fusion to 'attention'"),
-        ('shared_token=True', 'a shared token tells no classes apart: set fusion to another'),
+        ('patch_head=None', "fusion='sqrt' needs a patch_head: set one, or set fusion='attention'"),
+        (
+            'shared_token=True',
+            'shared_token=True cannot distinguish classes: set fusion to another',
+        ),
         ('test_cfg.output=seg', 'test_cfg.output must be one of'),
         ('pcm.type=PixelCorrelation', 'MCTformer takes no pcm'),
         (

@@ -1,4 +1,4 @@
-"""Strong random augmentation of whole images, as timm trains its transformers with."""
+"""Strong random augmentation of whole images, as in timm's training of transformers."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def _affine(image: _Picture, matrix: tuple[float, ...]) -> _Picture:
 
 
 def _enhance(kind: Callable[[_Picture], Any]) -> Callable[[_Picture, float], _Picture]:
-    """Return an operation that moves a factor away from 1, up to 0.1 and 1.9."""
+    """Return an operation with a random factor, which is 0.1 or 1.9 at the highest level."""
     return lambda image, share: kind(image).enhance(1 + _signed(0.9 * share))
 
 
 def _add_to_dark(image: _Picture, share: float) -> _Picture:
-    """Make levels below the middle brighter."""
+    """Brighten values below 128."""
     added = min(int(110 * share), 128)
     table = [min(255, level + added) if level < 128 else level for level in range(256)]
     return image.point(table * 3)
 
 
-# of an RGB image and the level over the largest one; the stronger, the farther from the image
+# each takes an RGB image and the level as a fraction of MAX_LEVEL; higher levels change more
 OPERATIONS: dict[str, Callable[[_Picture, float], _Picture]] = dict(
     autocontrast=lambda image, _: ImageOps.autocontrast(image),
     equalize=lambda image, _: ImageOps.equalize(image),
@@ -53,7 +53,7 @@ OPERATIONS: dict[str, Callable[[_Picture, float], _Picture]] = dict(
     rotate=lambda image, share: image.rotate(
         _signed(30 * share), resample=PILImage.Resampling.BICUBIC, fillcolor=FILL
     ),
-    # PIL knows no image of 0 bits, which is black
+    # at least 1 bit: 0 bits would give a black image
     posterize=lambda image, share: ImageOps.posterize(image, max(4 - int(4 * share), 1)),
     solarize=lambda image, share: ImageOps.solarize(image, 256 - int(256 * share)),
     solarize_add=_add_to_dark,
@@ -74,20 +74,20 @@ OPERATIONS: dict[str, Callable[[_Picture, float], _Picture]] = dict(
 
 @TRANSFORMS.register_module()
 class AugmentRandomly(BaseTransform):
-    """RandAugment: a few operations out of fifteen, each of which happens half of the time.
+    """RandAugment: apply a few random operations out of fifteen.
 
-    The policy is that which timm calls ``rand-m9-mstd0.5-inc1``: levels are normally distributed,
-    and each operation changes the more the higher its level is. ``valid_box`` and masks stay as
-    they are: it is for whole images with tags.
+    The policy is timm's ``rand-m9-mstd0.5-inc1``: levels are normally distributed, and every
+    operation changes the image more at higher levels. Masks and ``valid_box`` are not transformed,
+    so use it only for image-level labels of whole images.
 
     Source: Cubuk et al., NeurIPS 2020, https://arxiv.org/abs/1909.13719, as in
     https://github.com/huggingface/pytorch-image-models
 
     Args:
-        num_operations: Drawn for each image, with replacement.
+        num_operations: Number of operations per image, drawn with replacement.
         level: Mean of the levels, 0 to 10.
         level_std: Their standard deviation.
-        prob: Probability that a drawn operation happens.
+        prob: Probability that a drawn operation is applied.
 
     Raises:
         ValueError: an argument is out of range.
@@ -109,11 +109,7 @@ class AugmentRandomly(BaseTransform):
         self.level_std, self.prob = level_std, prob
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Augment the image.
-
-        Args:
-            results: Data info with ``img``, uint8 BGR.
-        """
+        """Augment ``img``, uint8 BGR."""
         image = PILImage.fromarray(np.ascontiguousarray(results['img'][..., ::-1]))
         for name in np.random.choice(list(OPERATIONS), self.num_operations):
             if np.random.uniform() < self.prob:
@@ -131,18 +127,18 @@ class AugmentRandomly(BaseTransform):
 
 @TRANSFORMS.register_module()
 class EraseRandomBox(BaseTransform):
-    """Put noise of its own for each pixel into a random box.
+    """Random erasing: fill a random box with independent noise per pixel.
 
-    The noise is normally distributed around the mean colour, cut to the range of 8 bits.
+    The noise is normally distributed around the mean colour and clipped to 0-255.
 
     Source: Zhong et al., AAAI 2020, https://arxiv.org/abs/1708.04896
 
     Args:
         prob: Probability that a box is erased.
-        area: Smallest and largest share of the image's area.
-        ratio: Smallest aspect ratio; the largest is 1 over it.
-        mean: Of the noise, in BGR.
-        std: Its standard deviation.
+        area: Smallest and largest fraction of the image's area.
+        ratio: Smallest aspect ratio; the largest is ``1 / ratio``.
+        mean: Mean of the noise, BGR.
+        std: Standard deviation of the noise, BGR.
 
     Raises:
         ValueError: an argument is out of range.
@@ -168,11 +164,7 @@ class EraseRandomBox(BaseTransform):
         self.mean, self.std = tuple(mean), tuple(std)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Erase a box, if any of ten draws is smaller than the image.
-
-        Args:
-            results: Data info with ``img``, uint8 BGR.
-        """
+        """Erase the first of ten drawn boxes that fits into ``img``, uint8 BGR, if any does."""
         if np.random.uniform() >= self.prob:
             return results
         height, width = results['img'].shape[:2]

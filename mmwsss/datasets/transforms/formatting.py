@@ -26,7 +26,7 @@ WEAK_META_KEYS = (
     'reduce_zero_label',
     'valid_box',
 )
-# further views of the image, of AddView
+# additional views of the image, see AddView
 VIEWS = ('second_view', 'local_view')
 
 
@@ -50,12 +50,9 @@ def install_mirrored_packing() -> None:
 class PackWeakInputs(PackSegInputs):
     """MMSeg's ``PackSegInputs`` with image-level labels.
 
-    The sample gets the plain tensors ``gt_label`` and ``gt_score`` where the data info has tags,
-    ``gt_sem_seg`` where a mask was loaded, the views that there are, and in its metainfo
-    ``img_id`` and ``valid_box`` (the whole image where nothing was cropped).
-
-    Args:
-        meta_keys: What goes into the metainfo.
+    If available, the sample contains the tensors ``gt_label``, ``gt_score``, ``second_view`` and
+    ``local_view``, and ``gt_sem_seg``. Its metainfo includes ``img_id`` and ``valid_box``, by
+    default the whole image.
 
     Shapes:
         inputs: ``(3, H, W)`` uint8, BGR.

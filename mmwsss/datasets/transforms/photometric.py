@@ -1,4 +1,4 @@
-"""Random change of colours as in torchvision's ``ColorJitter``, of HSV, blur and solarisation."""
+"""Random colour changes (torchvision's ``ColorJitter``, HSV), blur and solarisation."""
 
 from __future__ import annotations
 
@@ -174,16 +174,16 @@ class JitterHSV(BaseTransform):
 
 @TRANSFORMS.register_module()
 class BlurImage(BaseTransform):
-    """Blur the image by PIL's approximate Gaussian of a random radius.
+    """Blur the image with PIL's approximate Gaussian of a random radius.
 
     Source: Ru et al. (ToCo), CVPR 2023, https://arxiv.org/abs/2303.01267, published code.
 
     Args:
         min_radius: Smallest standard deviation in pixels.
-        max_radius: Largest one; the radius is uniform between them.
+        max_radius: Largest standard deviation.
 
     Raises:
-        ValueError: not ``0 <= min_radius <= max_radius``.
+        ValueError: the range is empty or negative.
     """
 
     def __init__(self, min_radius: float = 0.1, max_radius: float = 2.0) -> None:
@@ -196,11 +196,7 @@ class BlurImage(BaseTransform):
         self.max_radius = max_radius
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Blur the image.
-
-        Args:
-            results: Data info with ``img``, uint8.
-        """
+        """Blur ``img``, uint8."""
         radius = np.random.uniform(self.min_radius, self.max_radius)
         image = PILImage.fromarray(np.ascontiguousarray(results['img']))
         results['img'] = np.array(image.filter(ImageFilter.GaussianBlur(radius)))
@@ -212,15 +208,15 @@ class BlurImage(BaseTransform):
 
 @TRANSFORMS.register_module()
 class SolarizeImage(BaseTransform):
-    """Turn levels from a threshold on into 255 minus themselves.
+    """Invert all values from a threshold on.
 
     Source: Ru et al. (ToCo), CVPR 2023, https://arxiv.org/abs/2303.01267, published code.
 
     Args:
-        threshold: First level that is turned, 0 to 255.
+        threshold: Smallest value to invert, 0 to 255.
 
     Raises:
-        ValueError: the threshold is out of range.
+        ValueError: ``threshold`` is out of range.
     """
 
     def __init__(self, threshold: int = 128) -> None:
@@ -228,11 +224,7 @@ class SolarizeImage(BaseTransform):
         self.threshold = threshold
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Solarise the image.
-
-        Args:
-            results: Data info with ``img``, uint8.
-        """
+        """Solarise ``img``, uint8."""
         results['img'] = mmcv.solarize(results['img'], self.threshold)
         return results
 

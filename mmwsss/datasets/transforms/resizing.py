@@ -52,14 +52,13 @@ def resize_results(results: dict[str, Any], size: tuple[int, int], interpolation
 
 
 def check_interpolation(transform: BaseTransform, name: str) -> None:
-    """Refuse a filter that PIL does not have.
+    """Check that PIL has a filter.
 
     Args:
-        transform: The transform, for the error.
-        name: Of the filter.
+        transform: Named in the error.
 
     Raises:
-        ValueError: there is no such filter.
+        ValueError: the filter is unknown.
     """
     if name not in _INTERPOLATIONS:
         raise ValueError(
@@ -69,7 +68,7 @@ def check_interpolation(transform: BaseTransform, name: str) -> None:
 
 
 class _ResizeImage(BaseTransform):
-    """Resize the image, and the mask where one is loaded, to the size that ``_size`` gives."""
+    """Base of transforms that resize the image and its mask to the size that ``_size`` returns."""
 
     def __init__(self, interpolation: str) -> None:
         check_interpolation(self, interpolation)
@@ -80,11 +79,7 @@ class _ResizeImage(BaseTransform):
         raise NotImplementedError
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Resize the image.
-
-        Args:
-            results: Data info with ``img``.
-        """
+        """Resize ``img``, and ``gt_seg_map`` if present."""
         height, width = results['img'].shape[:2]
         resize_results(results, self._size(width, height), self.interpolation)
         return results
@@ -126,7 +121,7 @@ class ResizeLongSide(_ResizeImage):
 
 @TRANSFORMS.register_module()
 class ScaleImage(_ResizeImage):
-    """Scale the image by a fixed factor, sides rounded half to even.
+    """Scale the image by a fixed factor, with sides rounded half to even.
 
     Args:
         scale_factor: Factor of both sides.
@@ -159,7 +154,7 @@ class ScaleImage(_ResizeImage):
 
 @TRANSFORMS.register_module()
 class RandomScaleImage(_ResizeImage):
-    """Scale the image by a random factor, uniform in a range; sides are cut to whole pixels.
+    """Scale the image by a random factor from a uniform distribution; sides are rounded down.
 
     Source: Ru et al., CVPR 2022, Sec. 4.1, https://arxiv.org/abs/2203.02664
 
@@ -191,7 +186,7 @@ class RandomScaleImage(_ResizeImage):
 
 @TRANSFORMS.register_module()
 class LimitLongSide(_ResizeImage):
-    """Make images smaller whose longer side exceeds a length; others stay as they are.
+    """Downscale images whose longer side exceeds a limit.
 
     A network trained on photographs of 500 pixels performs poorly on the much larger images of a
     phone. Predictions still have the size ``ori_shape``.

@@ -1,4 +1,4 @@
-"""Further views of an image."""
+"""Additional views of an image."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .formatting import VIEWS
 
 @TRANSFORMS.register_module()
 class AddView(BaseTransform):
-    """Put the image through transforms, and keep the result beside the image.
+    """Apply transforms to a copy of the image and keep it as an additional view.
 
-    Where it stands in a pipeline says what the view shares with the image: all that comes before
-    it. ``PackWeakInputs`` packs the view under its name.
+    The view shares the transforms that precede this one in the pipeline. ``PackWeakInputs`` packs
+    it under its name.
 
     Source: Ru et al. (ToCo), CVPR 2023, https://arxiv.org/abs/2303.01267
 
     Args:
         transforms: Configs of the transforms, such as ``[dict(type='JitterColor', hue=0.1)]``.
-        name: Of the view: ``second_view`` or ``local_view``.
+        name: ``second_view`` or ``local_view``.
 
     Raises:
-        ValueError: another name.
+        ValueError: ``name`` is unknown.
     """
 
     def __init__(self, transforms: Sequence[Mapping[str, Any]], name: str = 'second_view') -> None:
@@ -35,11 +35,7 @@ class AddView(BaseTransform):
         self.name = name
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add the view, ``(H, W, 3)`` uint8, under its name.
-
-        Args:
-            results: Data info with ``img``.
-        """
+        """Add the view, ``(H, W, 3)`` uint8, under its name; requires ``img``."""
         view = self.transforms({**results, 'img': results['img'].copy()})['img']
         results[self.name] = view
         return results
@@ -50,7 +46,7 @@ class AddView(BaseTransform):
 
 @TRANSFORMS.register_module()
 class AddSecondView(AddView):
-    """Put the image through transforms of colours, and keep the result beside the image.
+    """Apply colour transforms to a copy of the image and keep it as ``second_view``.
 
     Place it after all spatial transforms and before the colour transforms of the image itself, so
     that the pixels of both views correspond. ``PackWeakInputs`` packs it as ``second_view``, which
@@ -69,11 +65,7 @@ class AddSecondView(AddView):
         super().__init__(transforms)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add ``second_view``.
-
-        Args:
-            results: Data info with ``img``.
-        """
+        """Add ``second_view``; requires ``img``."""
         image, results = results['img'], super().transform(results)
         second = results[self.name]
         if second.shape != image.shape:

@@ -45,10 +45,10 @@ def draw_part(
 
 @TRANSFORMS.register_module()
 class ZoomIntoPart(BaseTransform):
-    """Take a random crop and resize it bilinearly to a square, like ``RandomResizedCrop``.
+    """Take a random crop and resize it to a square, like torchvision's ``RandomResizedCrop``.
 
-    A ``valid_box`` of a crop before goes along; it is empty where the part holds nothing of the
-    image.
+    An existing ``valid_box`` is transformed as well; it becomes empty if the crop contains only
+    padding.
 
     Source: Szegedy et al., CVPR 2015, https://arxiv.org/abs/1409.4842
 
@@ -56,11 +56,11 @@ class ZoomIntoPart(BaseTransform):
         size: Side of the result in pixels.
         scale: Smallest and largest fraction of the area to crop.
         ratio: Smallest and largest width over height.
-        interpolation: Filter of PIL for the image.
+        interpolation: PIL's filter for the image.
 
     Raises:
-        ValueError: a side below 1, shares that are not in (0, 1], ratios that are not positive, a
-            pair out of order, or an unknown filter.
+        ValueError: ``size`` is below 1, ``scale`` not in (0, 1], ``ratio`` not positive, a pair is
+            out of order, or the filter is unknown.
     """
 
     def __init__(

@@ -15,9 +15,8 @@ SHOWN = ('raw', 'class', 'mean')
 class TokenAttention(nn.Module):
     """Multi-head self-attention of class tokens and patch tokens.
 
-    Where nothing is to be shown, and for the rows of the class tokens, PyTorch's fused kernel
-    computes the output and no matrix of all pairs is held. Where the attention of all rows is
-    shown the output is made from it, so that nothing is computed twice.
+    Unless the attention of all tokens is requested, PyTorch's fused kernel computes the output
+    without storing the full attention matrix. Otherwise, the output is computed from that matrix.
 
     Args:
         embed_dims: Channels of a token, a multiple of ``num_heads``.
@@ -35,11 +34,10 @@ class TokenAttention(nn.Module):
         """Return the attended tokens and, on request, the attention.
 
         Args:
-            show: ``raw`` for the attention among patches before scaling and softmax, ``class``
-                for what each class token pays to each patch, after the softmax over all tokens,
-                ``mean`` for what each token of either kind pays to each patch, the mean over
-                heads.
-            num_class_tokens: T, how many tokens in front are no patches.
+            show: ``raw`` returns the attention between patches before scaling and softmax,
+                ``class`` that from class tokens to patches after the softmax over all tokens,
+                ``mean`` that from all tokens to patches, averaged over heads.
+            num_class_tokens: Number T of class tokens in front of the patch tokens.
 
         Shapes:
             x: ``(N, T + L, C)`` float, normalised.

@@ -25,8 +25,8 @@ class Tokens(NamedTuple):
 
     maps: tuple[Tensor, ...]  # patch tokens of ``out_indices``, (N, C, h, w) each
     class_tokens: Tensor  # (N, T, C), after the last norm
-    attentions: list[Tensor]  # of ``attention_blocks``, in the order of the network
-    block_tokens: list[Tensor]  # class tokens after each of ``token_blocks``, no norm
+    attentions: list[Tensor]  # of ``attention_blocks``, first block first
+    block_tokens: list[Tensor]  # class tokens of ``token_blocks``, before the last norm
 
 
 def resize_positions(
@@ -37,17 +37,17 @@ def resize_positions(
     mode: str = 'bicubic',
     offset: float = 0.0,
 ) -> Tensor:
-    """Resize a grid of position embeddings, half-pixel centres, no antialiasing.
+    """Resize a grid of position embeddings: half-pixel centres, no antialiasing.
 
     Source: Touvron et al., ICML 2021, https://arxiv.org/abs/2012.12877
 
     Args:
         size: Rows and columns of the grid.
-        new_size: Rows and columns that are wanted.
-        mode: 'bicubic', or 'nearest', which repeats each position in a block of its own.
-        offset: Part of a cell, 0 to below 1, by which the grid is taken to be larger than wanted
-            in the distance of samples, as the code of DINO and MCTformer does. A grid of the size
-            that is wanted is then resampled, too.
+        new_size: Rows and columns of the result.
+        mode: ``bicubic`` or ``nearest``.
+        offset: Fraction of a cell, in [0, 1), added to ``new_size`` when computing the distance
+            between samples, as in the code of DINO and MCTformer. If it is not 0, the grid is
+            resampled even if its size does not change.
 
     Shapes:
         positions: ``(1, h * w, C)`` float, row by row.
@@ -99,11 +99,11 @@ def _embedding(
 class TokenViT(BaseModule):
     """Vision Transformer (ViT, DeiT) with any number of class tokens.
 
-    Maps of patch tokens come in the form that MMSegmentation's heads take. The grid of positions
-    is resized to whatever image comes, and to ``img_size`` when weights of another size are
-    loaded; a single class token of the weights becomes each of those that are asked for. Sides
-    that are no multiple of the patch are padded with zeros, right and bottom, or cut
-    (``drop_remainder``).
+    Returns maps of patch tokens, the input of MMSegmentation's heads. Position embeddings are
+    resized to the size of the image, and to ``img_size`` when loading weights of another size. A
+    single class token in the weights is repeated for all class tokens of the model, or ignored if
+    the model has none. Sides that are not a multiple of the patch size are padded with zeros at
+    the right and the bottom, or cropped (``drop_remainder``).
 
     Pretrained weights have names such as ``mmwsss://deit-s``;
     ``tools/model_converters/vit2mmwsss.py`` converts files of DeiT, DINO, timm and MMPretrain.
@@ -116,39 +116,35 @@ class TokenViT(BaseModule):
         num_layers: Number of blocks.
         mlp_ratio: Ratio of the hidden channels of the feed-forward networks to C.
         patch_size: Side of a patch in pixels.
-        img_size: Side, or (height, width), of the image to which the positions belong.
-        num_class_tokens: T.
-        stem_channels: Channels of convolutions of stride 2 in front of the patches, which learn
-            shapes from few images (Xiao et al., NeurIPS 2021, https://arxiv.org/abs/2106.14881);
-            a patch stays as large as it is.
-        stem_depth: Convolutions of each of these widths, the first of which has the stride.
-        class_positions: Whether each class token has a position of its own.
-        out_indices: Blocks whose patch tokens are returned, negative from the end. The last
-            block's go through the last norm.
-        attention_blocks: Blocks whose attention can be returned, negative from the end.
-        token_blocks: Blocks whose class tokens are returned as they leave it, negative from the
-            end.
-        layer_scale: First value of learned factors of what each block adds, as DINOv2 has them;
-            None for no factors.
-        drop_path_rate: Probability of the last block to be skipped; it grows from 0 with depth.
-        frozen_blocks: How many of the first blocks never learn, with all that lies before them.
-        final_norm: Whether there is a norm behind the last block.
-        position_init: How positions of loaded weights are brought to the size of the grid:
-            'bicubic', or 'nearest', which repeats each of them.
-        position_offset: As in :func:`resize_positions`, for images of another size than
-            ``img_size``.
-        frozen_positions: Whether the positions of patches and class tokens never learn.
-        drop_remainder: Whether rows and columns that fill no patch are left out, not padded.
-        norm_cfg: Config of the norms.
-        with_cp: Compute the activations of a block again in the backward pass instead of keeping
-            them.
-        init_cfg: Weights to start from; linear layers have a truncated normal distribution by
+        img_size: Side, or (height, width), of the image that the position embeddings belong to.
+        num_class_tokens: Number of class tokens, T.
+        stem_channels: Channels of convolutions of stride 2 before the patch embedding, which help
+            to learn shapes from few images (Xiao et al., NeurIPS 2021,
+            https://arxiv.org/abs/2106.14881). They do not change the patch size.
+        stem_depth: Number of convolutions per entry of ``stem_channels``; the first is strided.
+        class_positions: Whether class tokens have position embeddings.
+        out_indices: Indices of the blocks whose patch tokens are returned; negative indices count
+            from the end. Tokens of the last block pass the last norm.
+        attention_blocks: Indices of the blocks whose attention can be returned.
+        token_blocks: Indices of the blocks whose class tokens are returned, without norm.
+        layer_scale: Initial value of the layer scale of DINOv2; None disables it.
+        drop_path_rate: Stochastic depth rate of the last block; increases linearly from 0.
+        frozen_blocks: Number of blocks to freeze, together with the embeddings before them.
+        final_norm: Whether a norm follows the last block.
+        position_init: Mode of :func:`resize_positions` when loading weights of another size.
+        position_offset: Offset of :func:`resize_positions` for images whose size or aspect ratio
+            differs from ``img_size``.
+        frozen_positions: Whether to freeze the position embeddings.
+        drop_remainder: Crop rows and columns that do not fill a patch instead of padding them.
+        with_cp: Recompute the activations of a block in the backward pass to save memory.
+        init_cfg: Pretrained weights or initialisation; truncated normal for linear layers by
             default.
 
     Raises:
-        ValueError: a block does not exist, ``frozen_blocks`` or ``stem_depth`` is out of range,
-            ``embed_dims`` is not a multiple of ``num_heads``, ``img_size`` not of ``patch_size``,
-            or ``patch_size`` not of the stride of the stem.
+        ValueError: a block does not exist, ``frozen_blocks``, ``stem_depth`` or
+            ``position_offset`` is out of range, ``position_init`` is unknown, ``embed_dims`` is
+            not a multiple of ``num_heads``, ``img_size`` not of ``patch_size``, or ``patch_size``
+            not of the stride of the stem.
     """
 
     def __init__(
@@ -190,7 +186,7 @@ class TokenViT(BaseModule):
         self.out_indices = self._places('out_indices', out_indices, num_layers)
         self.attention_blocks = self._places('attention_blocks', attention_blocks, num_layers)
         self.token_blocks = self._places('token_blocks', token_blocks, num_layers)
-        # what the heads on the attention ask for
+        # read by heads on the attention
         self.attention_maps = num_heads * len(self.attention_blocks)
         self.grid = height // patch_size, width // patch_size
         self.stem, self.patch_embed = _embedding(embed_dims, patch_size, stem_channels, stem_depth)
@@ -233,7 +229,7 @@ class TokenViT(BaseModule):
             )
 
     def _freeze(self, num_blocks: int, positions: bool) -> None:
-        """Freeze the first blocks with all that lies before them, and the positions."""
+        """Freeze the first blocks and everything before them, and the position embeddings."""
         if not 0 <= num_blocks <= len(self.layers):
             raise ValueError(
                 f'TokenViT: frozen_blocks must lie in 0 to {len(self.layers)}, got {num_blocks}.'
@@ -294,10 +290,10 @@ class TokenViT(BaseModule):
         return size[0] * self.grid[1] == size[1] * self.grid[0]
 
     def _embed(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """Return all tokens with their positions, ``(N, T + L, C)``, and the size of the grid."""
+        """Return all embedded tokens ``(N, T + L, C)`` and the size of the grid."""
         alike = self._fits(tuple(x.shape[2:]))
         if self.drop_remainder:
-            # what is smaller than a patch is padded to one
+            # at least one patch: smaller images are padded to it
             height, width = (max(n // self.patch_size, 1) * self.patch_size for n in x.shape[2:])
             x = x[..., :height, :width]
         x, grid = self.patch_embed(self.stem(x))
@@ -323,9 +319,9 @@ class TokenViT(BaseModule):
         """Return maps of patch tokens, class tokens and, on request, attention.
 
         Args:
-            attention: ``raw`` for that among patches, before scaling and softmax; ``class`` for
-                what each class token pays to each patch, rows of the softmax over all tokens;
-                ``mean`` for what class tokens and patches pay to each patch, mean over heads.
+            attention: ``raw`` returns the attention between patches before scaling and softmax,
+                ``class`` that from class tokens to patches after the softmax over all tokens,
+                ``mean`` that from all tokens to patches, averaged over heads.
 
         Shapes:
             x: ``(N, 3, H, W)`` float.

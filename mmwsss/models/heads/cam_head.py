@@ -21,9 +21,9 @@ POOLINGS: dict[str, Callable[[Tensor], Tensor]] = dict(
 
 @MODELS.register_module()
 class CAMHead(BaseModule):
-    """Classifier at every position, 1x1 by default, pooled to the image scores.
+    """Classifier at every position, 1x1 by default, pooled to image scores.
 
-    The classifier has no bias, so its output is the class activation map. Works as ``cam_head``
+    Its output is the class activation map; by default, it has no bias. Works as ``cam_head``
     of :class:`WeakSegmentor` and as ``auxiliary_head`` of any MMSeg model. Samples without
     ``gt_score`` are labelled with the classes of their masks.
 
@@ -35,10 +35,10 @@ class CAMHead(BaseModule):
         pooling: ``gap`` (average), ``gmp`` (maximum) or the config of a registered module
             that maps ``(N, L, C)`` to ``(N, C)``, such as ``dict(type='AdaptiveKPooling', k=6)``.
         pool_on: ``cam`` pools the class maps, ``features`` pools before classifying.
-        with_background: Give the map a channel 0 for the background, which is not scored.
-        kernel_size: Side of the classifier, odd.
-        bias: Whether it has a bias.
-        dropout: Probability of a feature channel to be dropped.
+        with_background: Add a channel 0 for the background to the maps; it gets no score.
+        kernel_size: Kernel size of the classifier, odd.
+        bias: Whether the classifier has a bias.
+        dropout: Dropout probability of a feature channel.
         loss_cls: Config of the loss on ``(N, K)`` scores and labels.
         init_cfg: Initialisation; Xavier by default.
 

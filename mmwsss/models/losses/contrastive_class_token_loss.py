@@ -1,4 +1,4 @@
-"""The contrast of MCTformer+: the tokens of the classes of an image differ from each other."""
+"""Loss of MCTformer+: makes the class tokens of an image differ from each other."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ EPS = 1e-8
 
 
 def contrastive_class_token_loss(tokens: Tensor, labels: Tensor) -> Tensor:
-    r"""Cross entropy by which the token of each present class has to find itself among all tokens.
+    r"""Contrast the token of each present class with all other class tokens of the image.
 
-    With the cosines :math:`S` of all pairs of the K tokens of an image, as they leave a block,
-    a present class c costs :math:`-\log \mathrm{softmax}(S_c)_c`. The loss is the mean over present
-    classes, blocks and images. An image without any costs nothing.
+    With the cosines :math:`S` between the K tokens of an image after a block, the loss of a present
+    class c is :math:`-\log \mathrm{softmax}(S_c)_c`. The result is the mean over present classes,
+    blocks and images. Images without classes add 0.
 
     Source: Xu et al., TPAMI 2024, https://arxiv.org/abs/2308.03005, and its published code.
 
@@ -27,7 +27,7 @@ def contrastive_class_token_loss(tokens: Tensor, labels: Tensor) -> Tensor:
         returns: scalar in [0, log K + 2].
 
     Raises:
-        ValueError: the shapes do not fit each other.
+        ValueError: the shapes do not match.
 
     Example:
         >>> tokens = torch.eye(2).view(1, 1, 2, 2)  # log(1 + exp(-1))

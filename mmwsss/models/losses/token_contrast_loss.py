@@ -1,4 +1,4 @@
-"""The losses of ToCo: contrast of patch tokens, contrast of class tokens."""
+"""Losses of ToCo: contrast of patch tokens and of class tokens."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from torch import Tensor
 from .affinity_matrix_loss import affinity_matrix_loss
 from .weighted_loss import WeightedLoss
 
-EPS = 1e-4  # beside sums of exponentials and numbers of views
+EPS = 1e-4  # added to sums of exponentials and numbers of views
 
 
 def patch_token_contrast_loss(feats: Tensor, labels: Tensor) -> Tensor:
-    r"""Patch tokens of one label should be parallel, those of different labels orthogonal.
+    r"""Pull patch tokens of the same label together and make those of different labels orthogonal.
 
-    With c the absolute cosine of two tokens, and sums and numbers of pairs over the whole batch:
+    With the sums S of absolute cosines and the numbers n of pairs with equal (1) and different (0)
+    labels in the batch, the loss is
     :math:`(1 - S_1 / (n_1 + 1)) / 2 + S_0 / (n_0 + 1) / 2`. This is
-    :func:`.affinity_matrix_loss` of c and :math:`0.5 / (n_1 + 1)`, which no gradient sees.
+    :func:`.affinity_matrix_loss` of the cosines plus the constant :math:`0.5 / (n_1 + 1)`.
 
     Source: Ru et al., CVPR 2023, https://arxiv.org/abs/2303.01267, and its published
     code.
 
     Args:
-        labels: As of :func:`mmwsss.ops.pair_label_matrix`; pairs that are neither 1 nor 0 are
+        labels: Result of :func:`mmwsss.ops.pair_label_matrix`; pairs other than 1 and 0 are
             ignored.
 
     Shapes:
         feats: ``(N, C, h, w)`` float.
         labels: ``(N, h * w, h * w)`` integers.
-        returns: scalar in [0, 1]; 0.5 where everything is ignored.
+        returns: scalar in [0, 1]; 0.5 if all pairs are ignored.
 
     Example:
         >>> feats = torch.tensor([[1., 0.], [-2., 0.], [3., 3.]]).T.view(1, 2, 1, 3)
@@ -51,7 +52,7 @@ def patch_token_contrast_loss(feats: Tensor, labels: Tensor) -> Tensor:
 def class_token_contrast_loss(
     student: Tensor, teacher: Tensor, positive: Tensor, *, temperature: float = 0.5
 ) -> Tensor:
-    r"""Views of an image that show its classes should be alike, other crops of it unlike them.
+    r"""Pull views that show the classes of an image together and push its other crops away.
 
     With the products :math:`l_{vj} = t_v \cdot s_j / \tau` of teacher's and student's outputs, N_v
     the sum of :math:`\exp(l_{vj})` over the negative views j and P the number of positive ones,
@@ -63,16 +64,16 @@ def class_token_contrast_loss(
     All exponentials stay inside logarithms, so no product is too large.
 
     Source: Ru et al., CVPR 2023, https://arxiv.org/abs/2303.01267, and its published
-    code, of which the second logarithm is.
+    code, which adds the second logarithm.
 
     Args:
-        temperature: Divides the products, tau.
+        temperature: Divisor of the products, tau.
 
     Shapes:
         student: ``(M, N, D)`` float, outputs of all M views.
-        teacher: ``(V, N, D)`` float, outputs of the whole views; no gradient flows to them.
+        teacher: ``(V, N, D)`` float, outputs of the global views; gets no gradient.
         positive: ``(N, M)`` bool, which views of an image show its classes.
-        returns: scalar, the mean over images, not negative.
+        returns: scalar, the mean over images, at least 0.
 
     Example:
         >>> student = torch.tensor([1., 0.]).view(2, 1, 1)
@@ -87,7 +88,7 @@ def class_token_contrast_loss(
     products = products / temperature
     positive = positive.bool()[:, None]  # (N, 1, M)
     negative = products.masked_fill(positive, -torch.inf)
-    # with the constant among them there is always something to add up
+    # the constant keeps the sum positive without negative views
     negative = F.pad(negative, (0, 1), value=math.log(EPS)).logsumexp(dim=2, keepdim=True)
     terms = torch.where(positive, torch.logaddexp(products, negative) - products, 0).sum(dim=2)
     terms = (terms + F.softplus(negative[..., 0])).mean(dim=1)
@@ -112,10 +113,10 @@ class ClassTokenContrastLoss(WeightedLoss):
     """Registered :func:`class_token_contrast_loss`; ToCo uses ``loss_weight=0.5``.
 
     Args:
-        temperature: Divides the products of outputs; published is 0.5 on VOC, 1 on COCO.
+        temperature: Divisor of the products; published: 0.5 on VOC, 1 on COCO.
 
     Raises:
-        ValueError: the temperature is not positive.
+        ValueError: ``temperature`` is not positive.
 
     Example:
         >>> student, views = torch.tensor([1., 0.]).view(2, 1, 1), torch.tensor([[True, False]])

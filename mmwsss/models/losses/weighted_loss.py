@@ -1,4 +1,4 @@
-"""What the registered losses share: a function, its settings and a weight."""
+"""Base class of the registered losses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 
 class WeightedLoss(nn.Module):
-    """A loss function as a module; subclasses name the function.
+    """Base of losses that multiply a function by a constant; subclasses set ``function``.
 
     Args:
-        loss_weight: Factor on the loss.
-        **settings: Arguments of the function that are no tensors.
+        loss_weight: Factor of the loss.
+        **settings: Keyword arguments of the function that are not tensors.
     """
 
     function: ClassVar[Callable[..., Tensor]]
@@ -24,5 +24,5 @@ class WeightedLoss(nn.Module):
         self.settings = settings
 
     def forward(self, *inputs: Tensor | None, **named: Tensor | None) -> Tensor:
-        """Return the weighted loss; inputs, their names and shapes are those of the function."""
+        """Return the weighted loss of the inputs of the function."""
         return self.loss_weight * type(self).function(*inputs, **named, **self.settings)

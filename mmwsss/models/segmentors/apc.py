@@ -13,6 +13,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmwsss.models.heads import PatchClassifierHead
+from mmwsss.models.refiners import refine_scores
 from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.utils import check_label_classes, image_labels
 from mmwsss.ops import pad_tags, patches_inside
@@ -45,7 +46,7 @@ class APC(WeakSegmentor):
     Args:
         loss_pce: Config of the contrast of patches; None leaves it out.
         refiner: Config of the module that refines the scores of which pseudo masks are made
-            along the colours of the image, called as :class:`PAR` is; None leaves it out.
+            along the colours of the image, such as ``PAR`` or ``DenseCRF``; None leaves it out.
         thresholds: Of pseudo masks, see :func:`.confident_labels`; None takes the
             largest share of every pixel and, without ``refiner``, the category of its patch.
         **kwargs: Arguments of :class:`WeakSegmentor`; ``cam_head`` is a
@@ -155,7 +156,8 @@ class APC(WeakSegmentor):
         if self.refiner is not None:
             preprocessor = self.data_preprocessor
             images = eight_bit_images(known.images, preprocessor.mean, preprocessor.std) / 255
-            shares = self.refiner(F.interpolate(images, half, mode='bilinear'), shares)
+            images = F.interpolate(images, half, mode='bilinear')
+            shares = refine_scores(self.refiner, images, shares[:, None])[:, 0]
         valid = F.interpolate(known.valid.float(), half)
         return confident_labels(shares, known.classes, self.thresholds, valid)
 

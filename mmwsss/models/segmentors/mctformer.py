@@ -1,4 +1,4 @@
-"""MCTformer: a class token for each class, whose attention is the map of the class."""
+"""MCTformer: one class token per class, whose attention is the map of that class."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mmwsss.models.segmentors.weak_segmentor import WeakSegmentor
 from mmwsss.models.utils import image_labels
 from mmwsss.ops import min_max_norm
 
-# of class attention and rectified patch scores
+# each takes the class attention and the rectified patch scores
 FUSIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = dict(
     attention=lambda attention, patch: attention,
     patch=lambda attention, patch: patch,
@@ -30,9 +30,9 @@ REDUCTIONS: dict[str, Callable[[Sequence[Tensor]], Tensor]] = dict(
 
 
 def maps_on_image(maps: Tensor, patch_size: int, size: tuple[int, int]) -> Tensor:
-    """Lay maps of patches, the first of which begins at the first pixel, on an image.
+    """Upsample maps of patches by the patch size and fit them to the size of an image.
 
-    What lies beyond the patches gets the value of the last ones, patches beyond the image are cut.
+    Pixels beyond the last patch repeat its value; patches beyond the image are cropped.
 
     Args:
         patch_size: Side of a patch in pixels.
@@ -61,40 +61,40 @@ class MCTformer(WeakSegmentor):
     Source: Xu et al., CVPR 2022, https://arxiv.org/abs/2203.02891, and TPAMI 2024,
     https://arxiv.org/abs/2308.03005, and their published code.
 
-    A ViT has a token for every foreground class, whose mean is the score of the class. What the
-    token attends to is a map of the class; from V2 on a classifier of the patches gives another,
-    which the attention is multiplied by. The attention among patches then spreads the map.
+    The ViT has one class token per foreground class. The mean of a token is the score of its class,
+    and its attention to the patches is a map of the class. From V2 on, the attention is multiplied
+    by the maps of a patch classifier. The attention between patches then refines the result.
 
-    ``mode='tensor'`` gives ``class_logits`` ``(N, K)``, ``class_attention``, ``cam`` and, with
-    ``refine``, ``refined_cam``, all ``(N, K, h, w)``, and ``patch_affinity`` ``(N, L, L)``; with a
-    ``patch_head`` ``patch_logits`` ``(N, K)`` and ``patch_cam`` ``(N, K, h, w)``, not rectified;
-    with ``loss_contrast`` ``class_tokens`` ``(blocks, N, K, C)``. A shared token has no
-    ``class_logits``, and its ``class_attention`` is ``(N, 1, h, w)``.
+    ``mode='tensor'`` returns ``class_logits`` ``(N, K)``, ``class_attention``, ``cam`` and, with
+    ``refine``, ``refined_cam``, all ``(N, K, h, w)``, and ``patch_affinity`` ``(N, L, L)``; with
+    ``patch_head``, ``patch_logits`` ``(N, K)`` and ``patch_cam`` ``(N, K, h, w)``, not rectified;
+    with ``loss_contrast``, ``class_tokens`` ``(blocks, N, K, C)``. With ``shared_token``, there are
+    no ``class_logits``, and ``class_attention`` is ``(N, 1, h, w)``.
 
     Args:
-        backbone: Config of a :class:`TokenViT`; its class tokens and what it returns are set here.
+        backbone: Config of a :class:`TokenViT`, without ``num_class_tokens``, ``attention_blocks``
+            and ``token_blocks``, which are set here.
         cam_head: Config of the :class:`TokenScoreHead`.
-        patch_head: Config of the :class:`CAMHead` on the patches; None for V1. What it leaves out
-            of ``in_channels``, ``num_classes`` and ``loss_cls`` is set here.
-        shared_token: Whether a single class token is that of all classes, as in an ordinary ViT:
-            the patches alone score the image.
-        attention_blocks: How many of the last blocks show their class attention; all by default.
-        attention_reduce: 'sum' or 'mean' of these blocks.
-        fusion: What is the map: 'attention' of class tokens, rectified 'patch' scores, their
-            'product' or its square root, 'sqrt'.
-        refine: Whether the attention among patches, summed over all blocks, spreads the map.
-        contrast_blocks: How many of the last blocks show ``loss_contrast`` their class tokens; all
-            by default.
-        loss_contrast: Config of the :class:`ContrastiveClassTokenLoss`; None, or a weight of 0,
-            leaves it out.
-        stretch_maps: Whether maps are stretched over the whole image although pixels at the right
-            and the bottom may have filled no patch, as published; otherwise they lie on what the
-            patches show.
+        patch_head: Config of the :class:`CAMHead` on the patches; None for V1. ``in_channels``,
+            ``num_classes`` and ``loss_cls`` have suitable defaults.
+        shared_token: Use a single class token for all classes, like an ordinary ViT; only the
+            patches then score the image.
+        attention_blocks: Number of last blocks whose class attention is used; all by default.
+        attention_reduce: ``sum`` or ``mean`` over these blocks.
+        fusion: Source of the maps: ``attention`` of the class tokens, rectified ``patch`` scores,
+            their ``product``, or its square root ``sqrt``.
+        refine: Whether to refine the maps by the attention between patches, summed over all blocks.
+        contrast_blocks: Number of last blocks whose class tokens ``loss_contrast`` gets; all by
+            default.
+        loss_contrast: Config of the :class:`ContrastiveClassTokenLoss`; None or
+            ``loss_weight=0`` disables it.
+        stretch_maps: Resize maps to the whole image, even if pixels at the right and the bottom
+            did not fill a patch, as published. By default, maps stay aligned with the patches.
         **kwargs: Arguments of :class:`WeakSegmentor`.
 
     Raises:
-        ValueError: there are no such blocks or settings, a map needs a part that is lacking, or
-            ``stretch_maps`` comes with sliding windows.
+        ValueError: a number of blocks or an option is out of range, ``fusion`` or ``loss_contrast``
+            needs a part that is missing, or ``stretch_maps`` is combined with sliding windows.
     """
 
     outputs = ('cam',)
@@ -161,13 +161,13 @@ class MCTformer(WeakSegmentor):
             )
         if self.patch_head is None and self.fusion != 'attention':
             raise ValueError(
-                f'MCTformer: fusion={self.fusion!r} needs a patch_head: set one, or fusion to '
-                "'attention'."
+                f'MCTformer: fusion={self.fusion!r} needs a patch_head: set one, or set '
+                "fusion='attention'."
             )
         if self.shared_token and (self.fusion == 'attention' or self.loss_contrast is not None):
             raise ValueError(
-                'MCTformer: a shared token tells no classes apart: set fusion to another than '
-                "'attention', and loss_contrast to None."
+                'MCTformer: shared_token=True cannot distinguish classes: set fusion to another '
+                "value than 'attention', and loss_contrast to None."
             )
         if self.stretch_maps and self.test_cfg.mode == 'slide':
             raise ValueError(
@@ -176,7 +176,7 @@ class MCTformer(WeakSegmentor):
             )
 
     def _scores(self, tokens: Tokens) -> dict[str, Tensor]:
-        """Return what is learned from: scores of classes and patches, and tokens of blocks."""
+        """Return the inputs of the losses: scores of classes and patches, and class tokens."""
         outputs = {}
         if not self.shared_token:
             outputs['class_logits'] = self.cam_head(tokens.class_tokens)
@@ -208,7 +208,7 @@ class MCTformer(WeakSegmentor):
         return outputs
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
-        """Return ``loss_cls``, ``loss_patch`` and ``loss_contrast`` of a batch, those there are.
+        """Return those of ``loss_cls``, ``loss_patch`` and ``loss_contrast`` that are enabled.
 
         Shapes:
             inputs: ``(N, 3, H, W)`` float, normalised.
@@ -224,7 +224,7 @@ class MCTformer(WeakSegmentor):
         return losses
 
     def predict_maps(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return maps of the patches, and image scores: the mean of those of tokens and patches.
+        """Return maps of the patches, and image scores: the mean of the token and patch scores.
 
         Shapes:
             inputs: ``(N, 3, H, W)`` float, normalised.
@@ -235,7 +235,7 @@ class MCTformer(WeakSegmentor):
         return outputs['refined_cam' if self.refine else 'cam'], sum(scores) / len(scores)
 
     def _input_maps(self, inputs: Tensor, classes: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return maps on the inputs, or of the patches where they are to be stretched; scores."""
+        """Return maps, at the size of the inputs unless ``stretch_maps`` is set, and scores."""
         maps, scores = self.predict_maps(inputs)
         maps = maps if classes is None else maps[:, classes]
         if not self.stretch_maps:
@@ -243,13 +243,13 @@ class MCTformer(WeakSegmentor):
         return maps, scores.float()
 
     def _on_original(self, maps: Tensor, meta: Mapping[str, Any]) -> Tensor:
-        """Undo padding, mirroring and scaling of a view; stretched maps are resized once."""
+        """Undo padding, flipping and scaling of a view; stretched maps are only resized once."""
         if self.stretch_maps:
             if any(meta.get('img_padding_size', meta.get('padding_size', ()))):
                 raise ValueError(
-                    f'MCTformer: stretch_maps, and the image {meta.get("img_path")} is padded: '
+                    f'MCTformer: stretch_maps=True, but {meta.get("img_path")} is padded: '
                     'predict images of several sizes one at a time (batch_size=1).'
                 )
-            # there is nothing to cut off
+            # nothing to crop
             meta = {**meta, 'img_padding_size': (0,) * 4}
         return super()._on_original(maps, meta)

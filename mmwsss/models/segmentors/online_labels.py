@@ -1,4 +1,4 @@
-"""What methods share that make pseudo masks of a batch while they train."""
+"""Shared code of methods that make pseudo masks during training."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ from mmwsss.models.utils import valid_boxes
 from mmwsss.ops import pad_tags, valid_mask
 from mmwsss.ops.valid_boxes import Boxes
 
-SHRINK = 2  # images are refined at half their size
+SHRINK = 2  # images are refined at half size
 _resize = partial(F.interpolate, mode='bilinear', align_corners=False)
 
 
 def fill_train_cfg(name: str, train_cfg: Mapping | None, defaults: Mapping[str, Any]) -> ConfigDict:
-    """Return the settings of a method's training with the defaults filled in.
+    """Return ``train_cfg`` of a method with the defaults filled in.
 
     Args:
-        name: Of the method, for errors.
-        train_cfg: What its config says.
-        defaults: All keys that there are; ``bg_scores``, low and high, is one.
+        name: Name of the method, for errors.
+        defaults: All allowed keys with their defaults, including ``bg_scores`` (low and high).
 
     Raises:
-        ValueError: an unknown key, or other ``bg_scores``.
+        ValueError: a key is unknown, or ``bg_scores`` are not an increasing pair.
     """
     cfg = ConfigDict({**defaults, **(train_cfg or {})})
     if unknown := set(cfg) - set(defaults):
@@ -50,14 +49,14 @@ def fill_train_cfg(name: str, train_cfg: Mapping | None, defaults: Mapping[str, 
 
 
 def eight_bit_images(inputs: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Return the images that normalised inputs were made of, cut, not rounded, to 8 bits.
+    """Undo the normalisation of images, truncating values to 8 bits instead of rounding.
 
     Source: the published code of Ru et al., CVPR 2022, https://arxiv.org/abs/2203.02664
 
     Shapes:
         inputs: ``(N, 3, H, W)`` float.
         mean: ``(3, 1, 1)`` float, as ``std``.
-        returns: ``(N, 3, H, W)`` float of the integers 0 to 255.
+        returns: ``(N, 3, H, W)`` float, whole numbers from 0 to 255.
 
     Example:
         >>> mean, std = torch.full((3, 1, 1), 100.), torch.full((3, 1, 1), 50.)
@@ -68,13 +67,13 @@ def eight_bit_images(inputs: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 class KnownImages(NamedTuple):
-    """What is known of the images of a batch.
+    """Images of a batch with their tags and valid boxes.
 
     Shapes:
         images: ``(N, 3, H, W)`` float, of :func:`eight_bit_images`.
         classes: ``(N, S)`` int64 of :func:`~mmwsss.ops.pad_tags`.
         boxes: N valid boxes (top, left, bottom, right), integers on the CPU.
-        valid: ``(N, 1, H, W)`` bool, where there is image and not padding.
+        valid: ``(N, 1, H, W)`` bool, False in the padding.
     """
 
     images: Tensor
@@ -88,7 +87,7 @@ def known_images(
 ) -> KnownImages:
     """Collect images, tags and valid boxes of a batch.
 
-    Where samples have ``gt_label``, as ``PackWeakInputs`` makes it, nothing waits for values.
+    Does not synchronise with the GPU if samples have ``gt_label`` (see ``PackWeakInputs``).
 
     Shapes:
         images: ``(N, 3, H, W)`` float, of :func:`eight_bit_images`.
@@ -105,22 +104,22 @@ def known_images(
 
 
 def training_iteration() -> float:
-    """Return the iteration of MMEngine's runner, counted from 0; infinity where none trains.
+    """Return the iteration of MMEngine's runner, counted from 0; infinity without a runner.
 
-    A runner that resumes sets it right. A loop of one's own says
+    Remains correct after resuming. In a custom training loop, call
     ``MessageHub.get_current_instance().update_info('iter', iteration)``.
     """
     return MessageHub.get_current_instance().get_info('iter', float('inf'))
 
 
 def idle_loss(module: nn.Module, like: Tensor) -> Tensor:
-    """Return 0 on the graph of all parameters of a module, without running it.
+    """Return a zero loss that depends on all parameters of a module, without running it.
 
-    Its parameters so have a gradient, of 0: processes that train together wait for it, and the
-    moments of the optimiser are those of the published code, which multiplies losses by 0.
+    Gives every parameter a zero gradient, so that DDP does not wait for a missing one, and the
+    moments of the optimiser match the published code, which multiplies losses by 0.
 
     Args:
-        like: Tensor of the kind and device of the loss.
+        like: Tensor with the dtype and device of the loss.
     """
     return sum((0 * parameter.sum() for parameter in module.parameters()), like.new_zeros(()))
 
@@ -133,23 +132,23 @@ def packed_views(
     *,
     moved: bool = False,
 ) -> Tensor:
-    """Return another view of each image, as :class:`AddView` made it, or the images themselves.
+    """Return an additional view of each image, see :class:`AddView`, or the images themselves.
 
     Args:
-        preprocessor: That of the model, which normalises them.
-        data_samples: Samples with a view of that name; if one has none, no view is used.
-        name: Of the view.
-        moved: Whether the view shows another part of the image, so that its valid box is not that
-            of the inputs.
+        preprocessor: Preprocessor of the model, which normalises the views.
+        data_samples: Samples with the view; if any lacks it, ``inputs`` are returned.
+        name: Name of the view.
+        moved: Whether the view shows another part of the image, so that the valid box of the
+            inputs does not apply.
 
     Shapes:
         inputs: ``(N, 3, H, W)`` float, normalised.
-        returns: ``(N, 3, H, W)`` float, normalised and padded as the inputs are.
+        returns: ``(N, 3, H, W)`` float, normalised and padded like the inputs.
     """
     if not all(name in sample for sample in data_samples):
         return inputs
     views = [getattr(sample, name) for sample in data_samples]
-    # the preprocessor writes sizes into samples: those of the inputs are left alone
+    # the preprocessor writes sizes into samples, so do not pass those of the inputs
     samples = [SegDataSample(metainfo={} if moved else s.metainfo) for s in data_samples]
     return preprocessor(dict(inputs=views, data_samples=samples), training=True)['inputs']
 
@@ -160,19 +159,19 @@ def mirrored_maximum(
     size: Sequence[int],
     maps: Tensor | None = None,
 ) -> Tensor:
-    """Return the larger activation of image and mirror image, rectified, at a size.
+    """Return the rectified maximum of the maps of an image and its mirror image, resized.
 
     Source: Ru et al., CVPR 2022, https://arxiv.org/abs/2203.02664, and its published code.
 
     Args:
-        maps_of: Gives the maps of images.
+        maps_of: Function that returns the maps of images.
         size: Height and width of the result.
-        maps: Those of the images, where they are known.
+        maps: Maps of the images, if already known.
 
     Shapes:
         images: ``(N, 3, H, W)`` float, normalised.
         maps: ``(N, C, h, w)`` float.
-        returns: ``(N, C, *size)`` float32, not negative.
+        returns: ``(N, C, *size)`` float32, at least 0.
     """
     views = [images, images.flip(3)] if maps is None else [images.flip(3)]
     found = maps_of(torch.cat(views)).chunk(len(views))

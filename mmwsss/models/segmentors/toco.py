@@ -51,46 +51,46 @@ _resize = partial(F.interpolate, mode='bilinear', align_corners=False)
 
 @MODELS.register_module()
 class ToCo(WeakSegmentor):
-    """Token Contrast (ToCo): tokens kept apart by class, one training, no masks.
+    """Token Contrast (ToCo): end-to-end segmentation with contrasted patch and class tokens.
 
     Source: Ru et al., CVPR 2023, https://arxiv.org/abs/2303.01267
 
-    Patch tokens of the last block are contrasted by labels that class activation maps of an
-    earlier block give, and the class tokens of two views of the image with those of small crops.
+    Patch tokens of the last block are contrasted using labels from the class activation maps of an
+    earlier block; class tokens of two views of the image are contrasted with those of small crops.
 
-    ``mode='tensor'`` gives ``cls`` and ``cls_aux`` ``(N, K)``, ``seg`` ``(N, K + 1, h, w)``,
-    ``cam`` and ``cam_aux`` ``(N, K, h, w)``, raw and without gradient, ``feat`` and ``feat_aux``
-    ``(N, C, h, w)``, which the two heads read, ``class_token`` ``(N, C)``, and ``proj`` and
+    ``mode='tensor'`` returns ``cls`` and ``cls_aux`` ``(N, K)``, ``seg`` ``(N, K + 1, h, w)``,
+    ``cam`` and ``cam_aux`` ``(N, K, h, w)``, raw and detached, ``feat`` and ``feat_aux``
+    ``(N, C, h, w)``, the inputs of the two heads, ``class_token`` ``(N, C)``, and ``proj`` and
     ``proj_teacher`` ``(N, D)``, its projections.
 
-    ``train_cfg`` holds ``warmup_iters``, the last iteration, counted from 0, without pseudo masks,
-    ``switch_iters``, the last one without contrast, up to which pseudo masks are made of the
-    auxiliary maps (None: all), and ``bg_scores``, low and high.
+    ``train_cfg`` holds ``warmup_iters``, the last iteration without pseudo masks,
+    ``switch_iters``, the last one without contrast, up to which pseudo masks are made from the
+    auxiliary maps (None: always), and ``bg_scores``, low and high. Iterations count from 0.
 
-    ``test_cfg.output`` 'seg' predicts by the decoder, 'cam' by the class activation maps of
-    ``cam_scales``; ``test_cfg.cam_from`` 'aux_cam' takes those of the auxiliary head.
+    ``test_cfg.output='seg'`` predicts with the decoder, ``'cam'`` with the class activation maps of
+    ``cam_scales``; ``test_cfg.cam_from='aux_cam'`` selects those of the auxiliary head.
 
-    Samples may have ``second_view`` and ``local_view`` of :class:`AddView`; without them the image
-    takes their place.
+    Samples may have ``second_view`` and ``local_view`` of :class:`AddView`; without them, the image
+    itself is used.
 
     Args:
-        contrast_head: Config of student and teacher on the class token, :class:`MeanTeacher`.
-        cam_scales: Factors on the sides of the image for its class activation maps.
-        num_crops: Local crops of each image; 0 contrasts the two views alone.
+        contrast_head: Config of the :class:`MeanTeacher` on the class token.
+        cam_scales: Scales of the image for its class activation maps.
+        num_crops: Number of local crops per image; 0 contrasts only the two views.
         crop_size: Side of a local crop in pixels.
-        refiner: Config of the module that refines the scores of which pseudo masks are made along
-            the colours of the image: ``PAR``, ``PAMR``, ``DenseCRF``; None leaves it out.
-        loss_ptc: Config of the loss on patch tokens; None leaves it out.
-        loss_ctc: Config of the loss on class tokens; None leaves it out.
-        loss_reg: Config of the regularised loss; None leaves it out.
-        **kwargs: Arguments of :class:`WeakSegmentor`; the backbone is a :class:`TokenViT` with one
-            class token, ``auxiliary_head`` a :class:`CAMHead` on an earlier block, or None for
-            maps of the last block alone, there must be a ``decode_head``, and the preprocessor
-            must normalise.
+        refiner: Config of the image refiner of the scores from which pseudo masks are made:
+            ``PAR``, ``PAMR`` or ``DenseCRF``; None disables it.
+        loss_ptc: Config of the loss on patch tokens; None disables it.
+        loss_ctc: Config of the loss on class tokens; None disables it.
+        loss_reg: Config of the regularised loss; None disables it.
+        **kwargs: Arguments of :class:`WeakSegmentor`. The backbone must be a :class:`TokenViT` with
+            one class token, ``auxiliary_head`` a :class:`CAMHead` on an earlier block or None (use
+            only maps of the last block); ``decode_head`` is required, and the preprocessor must
+            normalise.
 
     Raises:
-        ValueError: a part is missing or of the wrong kind, a scale or number is out of range, or
-            ``train_cfg`` or ``test_cfg`` asks for what is not there.
+        ValueError: a part is missing or has the wrong type, a scale or number is out of range, or
+            ``train_cfg`` or ``test_cfg`` is invalid.
     """
 
     takes_pcm = False
@@ -153,11 +153,11 @@ class ToCo(WeakSegmentor):
 
     @property
     def class_heads(self) -> list[CAMHead]:
-        """The heads of ``cam`` and ``aux_cam``, which are one without an auxiliary head."""
+        """The heads of ``cam`` and ``aux_cam``; the same head if there is no auxiliary head."""
         return [self.cam_head, self.auxiliary_head if self.with_auxiliary_head else self.cam_head]
 
     def encode(self, inputs: Tensor) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
-        """Return features for the decoder and what heads and class token say of the images.
+        """Return the features for the decoder, and the outputs of the class heads by name.
 
         Shapes:
             inputs: ``(N, 3, H, W)`` float, normalised.
@@ -182,11 +182,11 @@ class ToCo(WeakSegmentor):
         return dict(outputs, seg=self.decode_head(feats))
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
-        """Return the losses of a batch, ``loss_cls`` and those that there are of the others.
+        """Return the losses of a batch.
 
-        They are ``loss_cls_aux``, ``loss_ptc``, ``loss_ctc``, ``loss_seg`` and ``loss_reg``. What
-        does not act is 0; neither labels are made nor heads are run for it. The teacher moves
-        towards the student first.
+        These are ``loss_cls``, ``loss_seg``, ``loss_ctc`` and, if enabled, ``loss_cls_aux``,
+        ``loss_ptc`` and ``loss_reg``. A loss that is inactive in the current phase is 0, and
+        neither its labels nor its heads are computed. The teacher is updated first.
 
         Shapes:
             inputs: ``(N, 3, H, W)`` float, normalised.
@@ -213,19 +213,19 @@ class ToCo(WeakSegmentor):
             logits = self.decode_head(feats)
             losses['loss_seg'] = decoder_loss(self.decode_head, logits, target)
             if self.loss_reg is not None:
-                # not cut to 8 bits, as published
+                # not truncated to 8 bits, as published
                 colors = inputs.float() * preprocessor.std + preprocessor.mean
                 losses['loss_reg'] = self.loss_reg(logits, colors, target, known.valid)
         return losses
 
     def _idle_losses(self, like: Tensor) -> dict[str, Tensor]:
-        """Return the losses beside those of the tags, all 0."""
+        """Return zeros for all losses except those on the tags."""
         losses = dict(loss_seg=idle_loss(self.decode_head, like))
         if self.loss_ptc is not None:
             losses['loss_ptc'] = like.new_zeros(())
         if self.loss_reg is not None:
             losses['loss_reg'] = like.new_zeros(())
-        # its parameters have a gradient in any case
+        # also without loss_ctc, so that DDP finds a gradient for every parameter
         losses['loss_ctc'] = idle_loss(self.contrast_head.student, like)
         return losses
 
@@ -257,7 +257,7 @@ class ToCo(WeakSegmentor):
         outputs: Mapping[str, Tensor],
         found: TaggedCAMs,
     ) -> tuple[Tensor, Tensor]:
-        """Return the class tokens ``(2 + M, N, C)`` of all views, and which are positive."""
+        """Return the class tokens ``(2 + M, N, C)`` of all views, and which views are positive."""
         views = partial(packed_views, self.data_preprocessor, inputs, data_samples)
         second = self.backbone.encode(views('second_view', moved=True)).class_tokens
         tokens = [outputs['class_token'][None], second.transpose(0, 1)]
@@ -275,9 +275,6 @@ class ToCo(WeakSegmentor):
     def pseudo_masks(self, known: KnownImages, cams: Tensor, places: Tensor) -> Tensor:
         """Make the pseudo masks of a batch.
 
-        Args:
-            known: The images.
-
         Shapes:
             cams: ``(N, S, H, W)`` float in [0, 1], maps of the tagged classes.
             places: ``(N, S)`` int64 of :func:`.tag_places`.
@@ -290,7 +287,7 @@ class ToCo(WeakSegmentor):
         return tagged_labels(scores, known.classes, known.valid)
 
     def _class_maps(self, classes: Tensor | None, x: Tensor) -> Tensor:
-        """Return raw maps of both heads ``(N, 2 * S, h, w)``, of the given classes alone."""
+        """Return raw maps ``(N, 2 * S, h, w)`` of the given classes from both heads."""
         feats = self.backbone(x)
         return self._join([head(feats)[0] for head in self.class_heads], classes)
 
@@ -310,16 +307,16 @@ class ToCo(WeakSegmentor):
     ) -> tuple[Tensor, Tensor]:
         """Return class activation maps of ``cam_scales``, of the last and the auxiliary head.
 
-        At each scale the larger activation of image and mirror image counts, rectified; scales are
-        summed. The decoder is not run.
+        Takes the maximum over the image and its mirror image at each scale, rectifies it and sums
+        over scales. Does not run the decoder.
 
         Args:
-            outputs: What :meth:`encode` has given for the same inputs, which spares a pass of the
-                encoder where 1 is among the scales.
+            outputs: Result of :meth:`encode` for the same inputs, if available; saves a forward
+                pass at scale 1.
 
         Shapes:
             inputs: ``(N, 3, H, W)`` float, normalised.
-            classes: ``(N, S)`` int64 of :func:`~mmwsss.ops.pad_tags`, those wanted; all without.
+            classes: ``(N, S)`` int64 of :func:`~mmwsss.ops.pad_tags`; None for all classes.
             returns: ``(N, S, H, W)`` float each, for :func:`~mmwsss.ops.min_max_norm`.
         """
         size, maps_of, cams = inputs.shape[2:], partial(self._class_maps, classes), 0
@@ -338,9 +335,9 @@ class ToCo(WeakSegmentor):
     def tagged_cams(
         self, inputs: Tensor, outputs: Mapping[str, Tensor], classes: Tensor
     ) -> TaggedCAMs:
-        """Return the normalised maps of the classes that images are tagged with, of both heads.
+        """Return the normalised maps of the tagged classes from both heads.
 
-        Maps of all other classes are never made large, since no label depends on them.
+        Maps of other classes are not upsampled, because no label depends on them.
 
         Shapes:
             inputs: ``(N, 3, H, W)`` float, normalised.
@@ -350,7 +347,7 @@ class ToCo(WeakSegmentor):
         return TaggedCAMs(*(min_max_norm(maps) for maps in cams), tag_places(classes))
 
     def predict_maps(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what ``test_cfg.output`` asks for, and image scores."""
+        """Return the maps selected by ``test_cfg.output``, and image scores."""
         feats, outputs = self.encode(inputs)
         if self.test_cfg.output == 'seg':
             return self.decode_head(feats), outputs['cls']

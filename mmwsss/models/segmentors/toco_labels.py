@@ -1,4 +1,4 @@
-"""ToCo's phases of a training, and the maps of tagged classes that its labels are made of."""
+"""Training phases of ToCo, and its labels from the maps of the tagged classes."""
 
 from __future__ import annotations
 
@@ -23,23 +23,20 @@ TRAIN_DEFAULTS = dict(warmup_iters=2000, switch_iters=-1, bg_scores=(0.25, 0.7))
 
 
 def check_train_cfg(train_cfg: Mapping | None) -> ConfigDict:
-    """Return ToCo's settings of training with the defaults filled in.
-
-    Args:
-        train_cfg: See :class:`ToCo`.
+    """Return ``train_cfg`` of :class:`ToCo` with the defaults filled in.
 
     Raises:
-        ValueError: an unknown key, or a value out of its range.
+        ValueError: a key is unknown or a value out of range.
     """
     return fill_train_cfg('ToCo', train_cfg, TRAIN_DEFAULTS)
 
 
 class Phase(NamedTuple):
-    """What an iteration of the training learns from beside the tags.
+    """What an iteration learns from besides the tags.
 
     Args:
         contrast: Whether patch and class tokens are contrasted.
-        masks: Which maps pseudo masks are made of, 'cam' or 'aux_cam'; None while there are none.
+        masks: Source of the pseudo masks, ``cam`` or ``aux_cam``; None during warm-up.
     """
 
     contrast: bool
@@ -47,7 +44,7 @@ class Phase(NamedTuple):
 
 
 def phase_of(iteration: float, cfg: Mapping) -> Phase:
-    """Return what an iteration learns from.
+    """Return the phase of an iteration.
 
     Source: the published code of Ru et al., CVPR 2023, https://arxiv.org/abs/2303.01267
 
@@ -67,13 +64,13 @@ def phase_of(iteration: float, cfg: Mapping) -> Phase:
 
 
 class TaggedCAMs(NamedTuple):
-    """Normalised class activation maps of the tagged classes alone.
+    """Normalised class activation maps of the tagged classes.
 
     Shapes:
         cam: ``(N, S, H, W)`` float in [0, 1], of the last features.
-        aux_cam: The same of those of the auxiliary head.
-        places: ``(N, S)`` int64, which of the S maps are of a class: its own number, else -1. It
-            stands for the ``classes`` of functions that take maps of all classes.
+        aux_cam: The same, of the auxiliary head.
+        places: ``(N, S)`` int64, the index of each map, or -1 for padding. Replaces ``classes`` in
+            functions that take maps of all classes.
     """
 
     cam: Tensor
@@ -96,7 +93,7 @@ def tag_places(classes: Tensor) -> Tensor:
 
 
 def pick_tagged(maps: Tensor, classes: Tensor) -> Tensor:
-    """Return the maps of the tagged classes; those that stand for no class are any.
+    """Return the maps of the tagged classes; maps at padding are arbitrary.
 
     Shapes:
         maps: ``(N, heads, K, h, w)``.
@@ -111,9 +108,9 @@ def pick_tagged(maps: Tensor, classes: Tensor) -> Tensor:
 def pair_labels_of_cells(
     found: TaggedCAMs, valid: Tensor, grid: tuple[int, int], cfg: Mapping
 ) -> Tensor:
-    """Label all pairs of different cells by the auxiliary maps.
+    """Label all pairs of different cells using the auxiliary maps.
 
-    Cells less than half of which are image are ignored.
+    Cells that are mostly padding are ignored.
 
     Source: Ru et al., CVPR 2023, https://arxiv.org/abs/2303.01267, and its published code.
 
@@ -122,7 +119,7 @@ def pair_labels_of_cells(
         cfg: ``bg_scores`` of :class:`ToCo`.
 
     Shapes:
-        valid: ``(N, 1, H, W)`` bool, where there is image.
+        valid: ``(N, 1, H, W)`` bool, False in the padding.
         returns: ``(N, h * w, h * w)`` uint8 of :func:`~mmwsss.ops.pair_label_matrix`.
     """
     maps = F.interpolate(found.aux_cam, grid, mode='bilinear', align_corners=False)
