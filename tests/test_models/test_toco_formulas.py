@@ -262,7 +262,9 @@ def plain_losses(model, data, iteration, switch):
     ('iteration', 'switch'), [(WARMUP, -1), (WARMUP + 1, -1), (WARMUP, SWITCH), (SWITCH, SWITCH),
                               (SWITCH + 1, SWITCH)]
 )  # fmt: skip
-@pytest.mark.parametrize(('num_classes', 'num_layers', 'size'), [(4, 4, SIZES[0]), (80, 5, SIZES[1])])
+@pytest.mark.parametrize(
+    ('num_classes', 'num_layers', 'size'), [(4, 4, SIZES[0]), (80, 5, SIZES[1])]
+)
 def test_losses_and_gradients_by_their_formulas(num_classes, num_layers, size, iteration, switch):
     model = build(num_classes, num_layers, switch)
     model.data_preprocessor.size = size
