@@ -8,14 +8,13 @@ from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
-from mmseg.registry import MODELS
 from torch import nn
 
 from mmwsss.models.converters.toco import TOCO, split_toco_tokens, toco_settings, toco_shapes
 from mmwsss.models.segmentors import toco as toco_module
 from mmwsss.models.segmentors.online_labels import eight_bit_images, known_images
 from mmwsss.models.segmentors.toco_labels import pair_labels_of_cells, regions_of
-from mmwsss.ops import LocalCrops, choose_local_crops, min_max_norm
+from mmwsss.ops import LocalCrops, choose_local_crops, min_max_norm, positive_views
 from tests import toco_reference as reference
 from tests.toco_reference import TOLERANCE, load
 
@@ -73,12 +72,21 @@ def test_average_of_the_projection(toco):
     check_sums(teacher_sums(toco), data['teacher_sums_after'])
 
 
-def test_every_published_weight_of_coco_has_a_place():
-    spec = json.loads((reference.REFERENCE / 'toco/toco_vit_base_coco.spec.json').read_text())
+@pytest.mark.parametrize(
+    ('name', 'width', 'classes'),
+    [
+        ('deit_tiny', 192, 21),
+        ('deit_small', 384, 21),
+        ('vit_base', 768, 21),
+        ('vit_base_coco', 768, 81),
+    ],
+)
+def test_every_published_weight_has_a_place(name, width, classes):
+    spec = json.loads((reference.REFERENCE / f'toco/toco_{name}.spec.json').read_text())
     weights = {name: torch.empty(shape, device='meta') for name, shape in spec.items()}
     weights = split_toco_tokens(weights)
     settings = toco_settings(TOCO.renamed(weights))
-    assert settings['num_classes'] == 81
+    assert (settings['backbone']['embed_dims'], settings['num_classes']) == (width, classes)
     assert {TOCO(n): x.shape for n, x in weights.items()} == toco_shapes(settings)
 
 
@@ -106,7 +114,7 @@ def test_multi_scale_cams(toco, shared):
 class Step:
     """A batch of a file, the public model with its settings, and what it should give."""
 
-    def __init__(self, checkpoint, name, train_cfg=None):
+    def __init__(self, checkpoint, name):
         self.data, settings = load(f'train_step_{name}')
         self.names, changes = settings['grad_names'], settings['overrides']
         self.seed = settings['crop_seed']
@@ -137,10 +145,6 @@ class Step:
         return torch.tensor(norms, dtype=torch.float64)
 
 
-def step_of(checkpoint, name):
-    return Step(checkpoint, name)
-
-
 def check_losses(losses, expected, rtol=1e-4):
     found = torch.stack([losses[name].detach() for name in LOSSES[:5]]).double()
     acting = torch.stack([losses[name].detach() != 0 for name in LOSSES[:5]])
@@ -161,10 +165,13 @@ STEPS = {
 @pytest.mark.parametrize('name', STEPS)
 def test_losses_and_gradients_of_a_step(checkpoint, name):
     kind, acting = STEPS[name]
-    step = step_of(checkpoint, kind)
+    step = Step(checkpoint, kind)
     losses = step.losses(int(name.removeprefix(kind)))
     assert {key for key, loss in losses.items() if loss != 0} == acting
-    check_losses(losses, step.data[f'{name}_losses'])
+    expected = step.data[f'{name}_losses']
+    check_losses(losses, expected)
+    total = sum(losses[key] for key in LOSSES[:5]) + 0.05 * expected[5] * ('reg' in acting)
+    torch.testing.assert_close(total.double(), expected[6], rtol=1e-4, atol=1e-6)
     sum(losses.values()).backward()
     torch.testing.assert_close(step.norms(), step.data[f'{name}_grad_norms'], rtol=1e-3, atol=1e-6)
 
@@ -173,7 +180,7 @@ def test_losses_and_gradients_of_a_step(checkpoint, name):
 @pytest.mark.parametrize('key', LOSSES)
 def test_gradient_of_each_loss(checkpoint, name, key):
     kind = STEPS[name][0]
-    step = step_of(checkpoint, kind)
+    step = Step(checkpoint, kind)
     loss = step.losses(int(name.removeprefix(kind)))[key]
     (loss / WEIGHTS[key]).backward()
     expected = step.data[f'{name}_grad_norms_per_loss'][LOSSES.index(key)]
@@ -182,39 +189,59 @@ def test_gradient_of_each_loss(checkpoint, name, key):
     torch.testing.assert_close(step.norms(), expected, **tolerance)
 
 
+def pairs_of(cells):
+    """Return the labels of all pairs of cells, 255 with an ignored one and with itself."""
+    cells = cells.flatten(1)
+    ignored = (cells == 255)[:, :, None] | (cells == 255)[:, None]
+    ignored |= torch.eye(cells.shape[1], dtype=torch.bool)
+    return (cells[:, :, None] == cells[:, None]).byte().masked_fill(ignored, 255)
+
+
+def known_of(step):
+    """Return the images of a batch, cut to 8 bits, and what is known of them."""
+    preprocessor = step.model.data_preprocessor
+    images = eight_bit_images(step.data['inputs'], preprocessor.mean, preprocessor.std)
+    return known_images(images, step.samples, step.data['cls_labels'])
+
+
+def check_crops(step, regions):
+    """Compare the local crops of a batch with the published ones, and return them."""
+    torch.manual_seed(step.seed)
+    crops = choose_local_crops(regions, 48, 8)
+    assert torch.equal(crops.counts, step.data['candidates'])
+    assert torch.equal(crops.positions, step.data['positions'])
+    assert torch.equal(positive_views(crops.ratios).float(), step.data['flags'])
+    return crops
+
+
 @pytest.mark.parametrize('name', ['voc', 'coco'])
 def test_labels_of_a_step(checkpoint, name):
-    step = step_of(checkpoint, name)
+    step = Step(checkpoint, name)
     data, model = step.data, step.model
-    classes = known_images(data['inputs'], step.samples, data['cls_labels']).classes
-    preprocessor = model.data_preprocessor
-    images = eight_bit_images(data['inputs'], preprocessor.mean, preprocessor.std)
-    known = known_images(images, step.samples, data['cls_labels'])
+    known = known_of(step)
     with torch.no_grad():
         outputs = model.encode(data['inputs'])[1]
     for maps, key in zip(model.multi_scale_cams(data['inputs']), ('cams', 'cams_aux'), strict=True):
         small = min_max_norm(maps)[..., 2::4, 2::4]
         torch.testing.assert_close(small, data[f'{key}_s4'], **TOLERANCE)
-    found = model.tagged_cams(data['inputs'], outputs, classes)
+    found = model.tagged_cams(data['inputs'], outputs, known.classes)
     regions = regions_of(found, model.train_cfg)
     assert torch.equal(regions, data['roi_mask'])
     pairs = pair_labels_of_cells(found, known.valid, (8, 8), model.train_cfg)
     assert [(pairs == k).sum() for k in (1, 0)] == data['pair_counts'].tolist()
-    torch.manual_seed(step.seed)
-    crops = choose_local_crops(regions, 48, 8)
-    assert torch.equal(crops.counts, data['candidates'])
-    assert torch.equal(crops.positions, data['positions'])
+    assert torch.equal(pairs, pairs_of(data['cell_label']))
+    crops = check_crops(step, regions)
     torch.testing.assert_close(crops.ratios.double(), data['ratios'], rtol=1e-6, atol=0)
-    keys = {'voc_refined_label': 'cam'}
+    keys = {f'{name}_refined_label': 'cam'}
     if step.coco:
-        keys = {'coco_refined_label': 'cam', 'coco_refined_label_aux': 'aux_cam'}
+        keys['coco_refined_label_aux'] = 'aux_cam'
     for key, kind in keys.items():
         masks = model.pseudo_masks(known, getattr(found, kind), found.places)
         assert (masks != data[key]).flatten(1).sum(dim=1).max() <= 8
 
 
 def test_projections_of_a_step(checkpoint, monkeypatch):
-    step, seen = step_of(checkpoint, 'voc'), []
+    step, seen = Step(checkpoint, 'voc'), []
     forward = step.model.loss_ctc.forward
     monkeypatch.setattr(
         step.model.loss_ctc, 'forward', lambda *args: seen.extend(args) or forward(*args)
@@ -228,29 +255,30 @@ def test_projections_of_a_step(checkpoint, monkeypatch):
 
 
 def test_padding(checkpoint):
-    step = step_of(checkpoint, 'pad')
+    step = Step(checkpoint, 'pad')
     data, model = step.data, step.model
     losses = step.losses(2001)
     # the published boxes leave nothing of the cells; these are laid upon them
     expected = data['losses'].clone()
     expected[2] = data['ptc_cell_box']
     check_losses(losses, expected)
-    known = known_images(data['inputs'], step.samples, data['cls_labels'])
+    known = known_of(step)
     with torch.no_grad():
         outputs = model.encode(data['inputs'])[1]
     found = model.tagged_cams(data['inputs'], outputs, known.classes)
-    assert torch.equal(regions_of(found, model.train_cfg), data['roi_mask'])
+    regions = regions_of(found, model.train_cfg)
+    assert torch.equal(regions, data['roi_mask'])
+    crops = check_crops(step, regions)
+    # ranks are those of the candidates in row-major order
+    allowed = regions[:, 24:104, 24:104] < 2
+    for corners, ranks, positions in zip(allowed, data['ranks'], crops.positions, strict=True):
+        assert torch.equal(corners.nonzero()[ranks], positions)
     pairs = pair_labels_of_cells(found, known.valid, (8, 8), model.train_cfg)
-    cells = data['cell_label_cell_box'].flatten(1)
-    ignored = (cells == 255)[:, :, None] | (cells == 255)[:, None] | torch.eye(64, dtype=bool)
-    expected = (cells[:, :, None] == cells[:, None]).byte().masked_fill(ignored, 255)
-    assert torch.equal(pairs, expected)
-    # without the loss that differs the gradients are the published ones but where it acts
-    preprocessor = model.data_preprocessor
-    images = eight_bit_images(data['inputs'], preprocessor.mean, preprocessor.std)
-    known = known_images(images, step.samples, data['cls_labels'])
+    assert torch.equal(pairs, pairs_of(data['cell_label_cell_box']))
+    assert (data['cell_label'] == 255).all()  # boxes in pixels leave no cell
     masks = model.pseudo_masks(known, found.cam, found.places)
     assert (masks != data['refined_label']).flatten(1).sum(dim=1).max() <= 8
+    # without the loss that differs the gradients are the published ones but where it acts
     sum(loss for name, loss in losses.items() if name != 'ptc').backward()
     norms, published = step.norms(), data['grad_norms']
     torch.testing.assert_close(norms, published, rtol=1e-3, atol=1e-6)
@@ -295,7 +323,7 @@ def test_learning_rates(repo):
 
 @pytest.mark.parametrize(('name', 'kind'), [('voc2001', 'voc'), ('coco12001', 'coco')])
 def test_update_of_a_step(checkpoint, repo, name, kind):
-    step = step_of(checkpoint, kind)
+    step = Step(checkpoint, kind)
     iteration = int(name.removeprefix(kind))
     cfg = Config.fromfile(repo / f'configs/toco/toco_vit-b_{kind}.py')
     (rates,) = rates_of(cfg, [iteration])
@@ -309,12 +337,12 @@ def test_update_of_a_step(checkpoint, repo, name, kind):
     wrapper.step()
     moved = [(p - b).norm().item() for p, b in zip(parameters, before, strict=True)]
     expected = step.data[f'{name}_update_norms']
-    torch.testing.assert_close(torch.tensor(moved, dtype=torch.float64), expected,
-                               rtol=1e-3, atol=1e-6)  # fmt: skip
+    moved = torch.tensor(moved, dtype=torch.float64)
+    torch.testing.assert_close(moved, expected, rtol=1e-3, atol=1e-6)
 
 
 def test_two_steps_of_a_training(checkpoint, repo, monkeypatch):
-    step = step_of(checkpoint, 'voc')
+    step = Step(checkpoint, 'voc')
     cfg = Config.fromfile(repo / 'configs/toco/toco_vit-b_voc.py')
     wrapper = build_optim_wrapper(step.model, cfg.optim_wrapper)
     seen = []
@@ -370,4 +398,3 @@ def test_public_configs_hold_the_published_settings(repo):
             model = Config.fromfile(repo / f'configs/toco/toco_{size}_{name}.py').model
             assert model.train_cfg == dict(train_cfg, bg_scores=scores)
             assert model.loss_ctc.temperature == temperature
-            assert MODELS.get(model.type)

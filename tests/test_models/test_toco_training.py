@@ -229,7 +229,7 @@ def test_a_kind_of_pixels_that_is_missing_leaves_losses_finite(build, tags):
 @pytest.mark.parametrize('iteration', [WARMUP, LATE])
 def test_labels_are_made_without_waiting_for_values(build, iteration):
     # the lattice of the regularised loss finds its vertices by their values
-    model, data = build('loss_reg=None'), batch()
+    model, data = build('loss_reg=None'), batch(views=('second_view', 'local_view'))
     with NoHostReads():
         losses_at(model, iteration, data)
 
@@ -371,6 +371,11 @@ def test_two_processes_give_the_gradients_of_one(cfg, tmp_path):
         ('crop_size=0', 'crop_size at least 1, got 3 and 0'),
         ('backbone.num_class_tokens=0', 'backbone must have one class token.*got TokenViT'),
         ('cam_head.with_background=True', 'must each be a CAMHead with with_background=False'),
+        ('backbone.out_indices=[-1]', r'two different maps.*returns 1 .*in_index=-1 and 0: add'),
+        ('auxiliary_head.in_index=1', 'returns 2 .*got in_index=-1 and 1: add the auxiliary block'),
+        ('auxiliary_head.in_index=2', 'two different maps.*got in_index=-1 and 2'),
+        ('auxiliary_head.num_classes=9', 'must have the same num_classes, got 4 and 9'),
+        ('auxiliary_head.loss_cls.loss_name=loss_cls', "loss_name='loss_cls_aux', got 'loss_cls'"),
         ('test_cfg.cam_from=seg', r"cam_from must be one of \('cam', 'aux_cam'\), got 'seg'"),
         ('data_preprocessor.mean=None', 'data_preprocessor must normalise'),
     ],
@@ -381,6 +386,12 @@ def test_wrong_settings_are_refused(build, option, message):
         options.append('data_preprocessor.std=None')
     with pytest.raises(ValueError, match=message):
         build(*options)
+
+
+def test_a_contrast_head_without_teacher_is_refused(build, cfg, monkeypatch):
+    monkeypatch.setitem(cfg, 'contrast_head', cfg.contrast_head.module)
+    with pytest.raises(ValueError, match='must be a MeanTeacher, got ProjectionHead'):
+        build()
 
 
 def test_crops_larger_than_the_image_are_refused(build):

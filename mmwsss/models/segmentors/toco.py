@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmwsss.models.heads import CAMHead
+from mmwsss.models.heads import CAMHead, MeanTeacher
 from mmwsss.models.refiners import refine_scores
 from mmwsss.models.segmentors.weak_segmentor import TEST_DEFAULTS, WeakSegmentor
 from mmwsss.models.utils import check_label_classes, image_labels
@@ -121,6 +121,11 @@ class ToCo(WeakSegmentor):
             )
         self.train_cfg = check_train_cfg(self.train_cfg)
         self.contrast_head = MODELS.build(contrast_head)
+        if not isinstance(self.contrast_head, MeanTeacher):
+            raise ValueError(
+                'ToCo: contrast_head must be a MeanTeacher, got '
+                f'{type(self.contrast_head).__name__}.'
+            )
         self.cam_scales = tuple(cam_scales)
         self.num_crops, self.crop_size = num_crops, crop_size
         self.refiner = MODELS.build(refiner) if refiner else None
@@ -136,19 +141,43 @@ class ToCo(WeakSegmentor):
             )
         if not self.with_decode_head:
             raise ValueError('ToCo: needs a decode_head, such as DilatedConvHead.')
-        heads = (
-            [self.cam_head, self.auxiliary_head] if self.with_auxiliary_head else [self.cam_head]
-        )
+        heads = self.class_heads
         if not all(isinstance(head, CAMHead) and not head.with_background for head in heads):
             raise ValueError(
                 'ToCo: cam_head and auxiliary_head must each be a CAMHead with '
                 'with_background=False.'
             )
+        if self.with_auxiliary_head:
+            self._check_auxiliary_head(*heads)
         if not hasattr(self.data_preprocessor, 'mean'):
             raise ValueError('ToCo: data_preprocessor must normalise: set its mean and std.')
         if self.test_cfg.cam_from not in CAMS:
             raise ValueError(
                 f'ToCo: test_cfg.cam_from must be one of {CAMS}, got {self.test_cfg.cam_from!r}.'
+            )
+
+    def _check_auxiliary_head(self, main: CAMHead, auxiliary: CAMHead) -> None:
+        """Check that the auxiliary head adds its own layer and loss to those of ``cam_head``."""
+        maps = range(len(self.backbone.out_indices))
+        main_in, auxiliary_in = main.in_index, auxiliary.in_index
+        places = [maps[i] if -len(maps) <= i < len(maps) else None for i in (main_in, auxiliary_in)]
+        if None in places or places[0] == places[1]:
+            raise ValueError(
+                'ToCo: cam_head and auxiliary_head must take two different maps of the backbone, '
+                f'which returns {len(maps)} (out_indices), got in_index={main_in} and '
+                f'{auxiliary_in}: add the auxiliary block to backbone.out_indices, or set '
+                'auxiliary_head=None.'
+            )
+        if main.num_classes != auxiliary.num_classes:
+            raise ValueError(
+                'ToCo: cam_head and auxiliary_head must have the same num_classes, got '
+                f'{main.num_classes} and {auxiliary.num_classes}.'
+            )
+        name = getattr(auxiliary.loss_cls, 'loss_name', 'loss_cls')
+        if name != 'loss_cls_aux':
+            raise ValueError(
+                f"ToCo: auxiliary_head.loss_cls must have loss_name='loss_cls_aux', got {name!r}: "
+                'its loss would replace that of cam_head.'
             )
 
     @property
