@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,13 +13,12 @@ import torch
 import torch.nn.functional as F
 from benchmark import build_model
 from benchmark_afa_labels import looped, near_cells
-from measure import CHILD, best_seconds, extra_memory, run_child
 from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import init_default_scope
 from mmseg.models.decode_heads import SegformerHead
 from mmseg.structures import SegDataSample
-from prettytable import PrettyTable
+from steps import Forms, compare_steps, paired_steps
 from torch import Tensor, nn
 
 import mmwsss  # noqa: F401 - registers everything
@@ -29,9 +27,7 @@ from mmwsss.cli.launch import one_sentence
 from mmwsss.models.segmentors import AFA
 from mmwsss.ops import min_max_norm
 
-MEGABYTE = 2**20
 CONFIG = Path(__file__).parents[1] / 'configs/afa/afa_mit-b1_voc.py'
-FORMS = ('ours', 'plain')
 NUM_TAGS = 20  # of VOC
 TINY = 64  # side of the crop that loads libraries
 resize = partial(F.interpolate, mode='bilinear', align_corners=False)
@@ -214,53 +210,27 @@ def plain_losses(model: AFA, inputs: Tensor, data_samples: list[SegDataSample]) 
     )
 
 
-def make_forms(args: argparse.Namespace) -> dict[str, Callable[[dict], dict[str, Tensor]]]:
+def make_forms(args: argparse.Namespace) -> Forms:
     """Return both forms of a step on a batch, which share a model and return their losses."""
     model = make_model(args)
     fit_classes(model, make_batch(args, args.size)['inputs'])
-
-    def step(losses: Callable[..., dict[str, Tensor]], batch: dict) -> dict[str, Tensor]:
-        model.zero_grad(set_to_none=False)
-        found = losses(**batch)
-        sum(found.values()).backward()
-        return {name: loss.detach() for name, loss in found.items()}
-
-    forms = partial(model, mode='loss'), partial(plain_losses, model)
-    return {name: partial(step, form) for name, form in zip(FORMS, forms, strict=True)}
-
-
-def measure_child(args: argparse.Namespace) -> int:
-    """Return the bytes that a step of ``args.form`` needs in this process."""
-    step, batch = make_forms(args)[args.form], make_batch(args, args.size)
-    step(make_batch(args, TINY))  # libraries and gradients
-    return extra_memory(partial(step, batch), args.device)
+    return paired_steps(model, plain_losses)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool; return 1 if the losses differ."""
-    argv = sys.argv[1:] if argv is None else list(argv)
-    if argv[:1] == [CHILD]:
-        print(measure_child(argparse.Namespace(**json.loads(argv[1]))))
-        return 0
-    args = parse_args(argv)
-    batch = make_batch(args, args.size)
-    forms = {name: partial(step, batch) for name, step in make_forms(args).items()}
-    ours, plain = (form() for form in forms.values())
-    seconds = best_seconds(list(forms.values()), repeats=args.repeats, device=args.device)
-    peaks = [run_child(__file__, dict(vars(args), form=form)) / MEGABYTE for form in FORMS]
-    table = PrettyTable(['form', 'seconds', 'of plain', 'peak MiB', 'of plain '], align='r')
-    for name, time, peak in zip(FORMS, seconds, peaks, strict=True):
-        shares = (f'{x:.2f}' for x in (time / seconds[1], peak / peaks[1]))
-        table.add_row([name, f'{time:.3f}', next(shares), f'{peak:.0f}', next(shares)])
-    print(
-        f'iteration {args.iteration}, {args.batch_size} crops of {args.size} x {args.size}, '
-        f'{args.device}'
+    return compare_steps(
+        __file__,
+        argv,
+        parse_args=parse_args,
+        make_forms=make_forms,
+        make_batch=make_batch,
+        tiny=TINY,
+        title=lambda args: (
+            f'iteration {args.iteration}, {args.batch_size} crops of {args.size} x {args.size}, '
+            f'{args.device}'
+        ),
     )
-    print(table)
-    differ = [name for name in plain if not torch.isclose(ours[name], plain[name], rtol=1e-3)]
-    for name in plain:
-        print(f'{name}: ours {ours[name]:.5f}, plain {plain[name]:.5f}')
-    return int(bool(differ))
 
 
 if __name__ == '__main__':
