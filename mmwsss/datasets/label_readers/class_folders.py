@@ -32,7 +32,7 @@ def holds_class_folders(path: Path) -> bool:
     try:
         with Image.open(path / inner[0]) as image:
             return image.mode in COLOURED
-    except (IndexError, OSError):
+    except (IndexError, OSError, Image.DecompressionBombError):
         return False
 
 
@@ -50,7 +50,13 @@ def _copies(root: Path, files: Sequence[str], report: Report) -> dict[str, tuple
             try:
                 keys[file] = name, hashlib.sha256(read_content(root / file)).hexdigest()
             except OSError as error:
-                report(entry_error(f'cannot be read ({error.strerror})', root / file))
+                report(
+                    entry_error(
+                        f'cannot be read ({error.strerror})',
+                        root / file,
+                        advice='make it readable, or remove it.',
+                    )
+                )
     return keys
 
 

@@ -22,23 +22,31 @@ def is_label_studio(content: Any) -> bool:
     Args:
         content: What the file holds.
     """
-    return (
-        isinstance(content, list)
-        and bool(content)
-        and all(isinstance(task, dict) and _images(task) for task in content[:10])
-    )
+    return isinstance(content, list) and any(map(_images, content))
 
 
-def _images(task: Mapping[str, Any]) -> list[str]:
-    """Return what may be the address of the task's image."""
+def _fields(task: Any) -> dict[str, Any]:
+    """Return the fields of a task that hold its data; in JSON-MIN, its labels, too."""
+    task = task if isinstance(task, dict) else {}
     data = task['data'] if isinstance(task.get('data'), dict) else task
-    values = [value for key, value in data.items() if key not in ABOUT and isinstance(value, str)]
-    return [value for value in values if _address(value).lower().endswith(IMAGE_SUFFIXES)]
+    return {key: value for key, value in data.items() if key not in ABOUT}
+
+
+def _images(task: Any) -> list[str]:
+    """Return the fields that name an image."""
+    return [
+        key
+        for key, value in _fields(task).items()
+        if isinstance(value, str) and _address(value).lower().endswith(IMAGE_SUFFIXES)
+    ]
 
 
 def _address(value: str) -> str:
     """Return the path of an image in an address: of a local file that is named in its query."""
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return value
     return unquote(parse_qs(parts.query).get('d', [parts.path])[0])
 
 
@@ -54,28 +62,34 @@ def _image(value: str, names: ImageNames | None) -> str:
         return path
 
 
-def _chosen(result: Any) -> set[str]:
-    """Return the classes of an annotation: choices, and the labels of boxes or regions."""
-    chosen: set[str] = set()
-    for item in result if isinstance(result, list) else ():
-        kind, value = item.get('type'), item.get('value')
-        names = value.get(kind) if isinstance(value, dict) else None
-        chosen.update(name for name in names or () if isinstance(name, str))
-    return chosen
+def _names(values: Any) -> set[str]:
+    """Return the class names in lists of a value: choices, and the labels of boxes and regions."""
+    found: set[str] = set()
+    for value in values if isinstance(values, list) else [values]:
+        lists = value.items() if isinstance(value, dict) else ()
+        for kind, names in lists:
+            if isinstance(names, list) and (kind == 'choices' or kind.endswith('labels')):
+                found.update(name for name in names if isinstance(name, str))
+    return found
 
 
-def _annotations(task: Mapping[str, Any]) -> list[set[str]]:
+def _annotations(task: Mapping[str, Any], place: str) -> list[set[str]]:
     """Return the classes of each annotation of a task that was not cancelled."""
     if isinstance(task.get('data'), dict):
         found = task.get('annotations')
         found = [a for a in found if isinstance(a, dict)] if isinstance(found, list) else []
-        return [_chosen(a.get('result')) for a in found if not a.get('was_cancelled')]
-    chosen: set[str] = set()
-    for key, value in task.items():
-        if key not in ABOUT and value not in _images(task):
-            names = value.get('choices', ()) if isinstance(value, dict) else [value]
-            chosen.update(name for name in names if isinstance(name, str))
-    return [chosen]
+        results = [a.get('result') for a in found if not a.get('was_cancelled')]
+        results = [result if isinstance(result, list) else [] for result in results]
+        return [
+            _names([item.get('value') for item in result if isinstance(item, dict)])
+            for result in results
+        ]
+    fields = {key: v for key, v in _fields(task).items() if key not in _images(task)}
+    single = [key for key, value in fields.items() if isinstance(value, str)]
+    if len(single) > 1:
+        text = f'the fields {" and ".join(single[:2])} may both hold classes'
+        raise entry_error(text, place, advice='export as JSON, not as JSON-MIN.')
+    return [{fields[key] for key in single}.union(*map(_names, fields.values()))]
 
 
 def label_studio_entries(
@@ -90,8 +104,8 @@ def label_studio_entries(
         content: What the file holds, a list of tasks.
         path: The file, for errors.
         images: Names of the images that matter, None if they are not known.
-        report: Gets an error for a task without image or annotation, or with annotations that
-            disagree.
+        report: Gets an error for a task without image or annotation, with annotations that
+            disagree, or with several fields that may hold classes.
     """
     names = None if images is None else ImageNames(images)
 
@@ -99,14 +113,15 @@ def label_studio_entries(
         number, task = numbered
         where = f'task {number}'
         place = f'{path}, {where}'
-        found = _images(task) if isinstance(task, dict) else []
-        if len(found) != 1:
-            text = f'{len(found)} fields name an image where one is expected'
+        keys = _images(task)
+        if len(keys) != 1:
+            text = f'{len(keys)} fields name an image where one is expected'
             raise entry_error(text, place, advice='export tasks of one image each.')
-        annotations = _annotations(task)
+        image = _fields(task)[keys[0]]
+        annotations = _annotations(task, place)
         if not annotations:
             raise entry_error(
-                f'the image {found[0]} has no annotation',
+                f'the image {image} has no annotation',
                 place,
                 advice='annotate it, with no choice where it shows none of the classes, or leave '
                 'it out of the export.',
@@ -114,8 +129,8 @@ def label_studio_entries(
         first, *others = annotations
         if any(other != first for other in others):
             said = ' and '.join(', '.join(sorted(a)) or 'nothing' for a in annotations)
-            text = f'the annotations of {found[0]} disagree: {said}'
+            text = f'the annotations of {image} disagree: {said}'
             raise entry_error(text, place, advice='keep one of them.')
-        return LabelEntry(_image(found[0], names), dict.fromkeys(sorted(first), place), where)
+        return LabelEntry(_image(image, names), dict.fromkeys(sorted(first), place), where)
 
     return parsed(enumerate(content, start=1), parse, report)

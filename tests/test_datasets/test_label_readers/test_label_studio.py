@@ -86,3 +86,32 @@ def test_tasks_of_several_images_are_refused(write):
     two = dict(data=dict(left='a.jpg', right='b.jpg'), annotations=[choices('dog')])
     with pytest.raises(LabelFileError, match='2 fields name an image where one is expected'):
         read_image_labels(write([two]), CLASSES)
+
+
+def test_boxes_of_json_min(write):
+    box = dict(x=1, y=2, rectanglelabels=['dog'])
+    path = write([dict(image='rex.jpg', boxes=[box, box], id=1)])
+    assert read_image_labels(path, CLASSES) == {'rex': (1,)}
+
+
+def test_fields_of_json_min_that_may_both_hold_classes_are_refused(write):
+    path = write([dict(image='rex.jpg', tags='dog', photographer='Ann')])
+    match = 'the fields tags and photographer may both hold classes: export as JSON'
+    with pytest.raises(LabelFileError, match=match):
+        read_image_labels(path, CLASSES)
+
+
+@pytest.mark.parametrize(
+    'odd',
+    [
+        [dict(type=['x'], value={'choices': 'cat'}), 3, None],
+        [dict(value=[1])],
+        'dog',
+        dict(type='choices'),
+    ],
+)
+def test_results_of_other_kinds_name_no_class(write, odd):
+    path = write([task('http://[bad.jpg', dict(result=odd)), task('a.jpg', choices('dog')), 7])
+    labels, problems = collect_labels(path, CLASSES)
+    assert labels == {'[bad': (), 'a': (1,)}
+    assert [str(problem).partition(': ')[2][:8] for problem in problems] == ['0 fields']
